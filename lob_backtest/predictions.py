@@ -1,0 +1,214 @@
+"""The predictions table: the seam between any model, from any framework, and the judge.
+
+One row is one decision: what the model said at ``decided_ns``, what came true at ``label_end_ns``,
+and up to when (``train_end_ns``) anything that was fitted or chosen for it had looked.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lob_backtest.book import BoolArray, FloatArray, IntArray
+from lob_backtest.errors import FormatError, PredictionsError
+from lob_backtest.files import atomic_path
+
+DOWN, FLAT, UP, UNKNOWN = 0, 1, 2, -1
+CLASS_NAMES = ("down", "flat", "up")
+COLUMNS = (
+    "instrument",
+    "fold",
+    "decided_ns",
+    "label_end_ns",
+    "train_end_ns",
+    "label",
+    "p_down",
+    "p_flat",
+    "p_up",
+)
+_SUM_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """Class probabilities of one model for one instrument; construction checks the contract.
+
+    Attributes:
+        instrument: the book's instrument.
+        fold: ``(D,)`` int64, never decreasing.
+        decided_ns: ``(D,)`` int64, strictly increasing inside a fold.
+        label_end_ns: ``(D,)`` int64, last instant whose data the label used, >= decided_ns.
+        train_end_ns: ``(D,)`` int64, last instant whose data training or choosing used; strictly
+            before decided_ns.
+        label: ``(D,)`` int64: 0 down, 1 flat, 2 up, -1 unknown.
+        probability: ``(D, 3)`` float64 in the order down, flat, up; rows sum to 1 within 1e-4.
+
+    Raises:
+        PredictionsError: any of the above does not hold.
+    """
+
+    instrument: str
+    fold: IntArray
+    decided_ns: IntArray
+    label_end_ns: IntArray
+    train_end_ns: IntArray
+    label: IntArray
+    probability: FloatArray
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def n(self) -> int:
+        return int(self.decided_ns.shape[0])
+
+    @property
+    def folds(self) -> list[int]:
+        """Fold numbers in order."""
+        return [int(fold) for fold in np.unique(self.fold)]
+
+    @property
+    def is_labelled(self) -> BoolArray:
+        """``(D,)`` whether the label is known."""
+        return self.label != UNKNOWN
+
+    def select(self, mask: BoolArray) -> "Predictions":
+        """The decisions for which ``mask`` is true."""
+        return Predictions(
+            instrument=self.instrument,
+            fold=self.fold[mask],
+            decided_ns=self.decided_ns[mask],
+            label_end_ns=self.label_end_ns[mask],
+            train_end_ns=self.train_end_ns[mask],
+            label=self.label[mask],
+            probability=self.probability[mask],
+        )
+
+
+def concatenate(parts: list[Predictions]) -> Predictions:
+    """Join the folds of one instrument, in the order given."""
+    instruments = {part.instrument for part in parts}
+    if len(instruments) != 1:
+        raise PredictionsError(
+            f"got predictions of {len(parts)} parts for the instruments {sorted(instruments)}; "
+            "needs exactly one instrument"
+        )
+    return Predictions(
+        instrument=parts[0].instrument,
+        fold=np.concatenate([part.fold for part in parts]),
+        decided_ns=np.concatenate([part.decided_ns for part in parts]),
+        label_end_ns=np.concatenate([part.label_end_ns for part in parts]),
+        train_end_ns=np.concatenate([part.train_end_ns for part in parts]),
+        label=np.concatenate([part.label for part in parts]),
+        probability=np.concatenate([part.probability for part in parts]),
+    )
+
+
+def write_predictions(predictions: Predictions, path: Path | str) -> None:
+    """Write the predictions table as Parquet, whole or not at all."""
+    table = pa.table(
+        {
+            "instrument": pa.array([predictions.instrument] * predictions.n, pa.string()),
+            "fold": predictions.fold,
+            "decided_ns": predictions.decided_ns,
+            "label_end_ns": predictions.label_end_ns,
+            "train_end_ns": predictions.train_end_ns,
+            "label": predictions.label,
+            "p_down": predictions.probability[:, DOWN],
+            "p_flat": predictions.probability[:, FLAT],
+            "p_up": predictions.probability[:, UP],
+        }
+    )
+    with atomic_path(path) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def read_predictions(path: Path | str) -> Predictions:
+    """Read a predictions table.
+
+    Raises:
+        FormatError: no such file, no Parquet, or columns missing.
+        PredictionsError: the table breaks its contract.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file; a predictions table (Parquet) is needed")
+    try:
+        frame = pd.read_parquet(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FormatError(f"{path}: not a Parquet file ({error})") from error
+    return predictions_from(frame, source=str(path))
+
+
+def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Predictions:
+    """Check a data frame with the contract's columns (extra ones are refused) and take it over."""
+    if sorted(frame.columns) != sorted(COLUMNS):
+        missing = sorted(set(COLUMNS) - set(frame.columns))
+        extra = sorted(set(frame.columns) - set(COLUMNS))
+        raise FormatError(f"{source}: missing columns {missing}, unknown columns {extra}")
+    if frame.empty:
+        raise PredictionsError(f"{source}: the table is empty; needs at least one decision")
+    instruments = frame["instrument"].unique().tolist()
+    if len(instruments) != 1 or not isinstance(instruments[0], str):
+        raise PredictionsError(f"{source}: got the instruments {instruments}; needs one a table")
+    return Predictions(
+        instrument=instruments[0],
+        fold=_integers(frame, "fold", source),
+        decided_ns=_integers(frame, "decided_ns", source),
+        label_end_ns=_integers(frame, "label_end_ns", source),
+        train_end_ns=_integers(frame, "train_end_ns", source),
+        label=_integers(frame, "label", source),
+        probability=np.column_stack(
+            [_floats(frame, name, source) for name in ("p_down", "p_flat", "p_up")]
+        ),
+    )
+
+
+def _integers(frame: pd.DataFrame, name: str, source: str) -> IntArray:
+    values = frame[name].to_numpy()
+    if values.dtype.kind not in "iu":
+        raise FormatError(f"{source}: column {name} is {values.dtype}; needs int64, none missing")
+    return values.astype(np.int64)
+
+
+def _floats(frame: pd.DataFrame, name: str, source: str) -> FloatArray:
+    values = frame[name].to_numpy()
+    if values.dtype.kind != "f":
+        raise FormatError(f"{source}: column {name} is {values.dtype}; needs floating point")
+    return values.astype(np.float64)
+
+
+def _check(table: Predictions) -> None:
+    n = table.decided_ns.shape[0]
+    if n == 0:
+        raise PredictionsError("the table is empty; needs at least one decision")
+    if table.probability.shape != (n, 3):
+        raise PredictionsError(f"probability has shape {table.probability.shape}; needs {(n, 3)}")
+    for name in ("fold", "label_end_ns", "train_end_ns", "label"):
+        if getattr(table, name).shape != (n,):
+            raise PredictionsError(f"{name} has shape {getattr(table, name).shape}; needs {(n,)}")
+    rules: list[tuple[npt.NDArray[np.bool_], str]] = [
+        (~np.isfinite(table.probability).all(axis=1), "a probability that is NaN or infinite"),
+        ((table.probability < 0).any(axis=1), "a negative probability"),
+        (np.abs(table.probability.sum(axis=1) - 1) > _SUM_TOLERANCE,
+         "probabilities that do not sum to 1 within 1e-4"),
+        (~np.isin(table.label, (UNKNOWN, DOWN, FLAT, UP)), "a label other than -1, 0, 1, 2"),
+        (table.train_end_ns >= table.decided_ns,
+         "train_end_ns >= decided_ns (the model had seen the future)"),
+        (table.label_end_ns < table.decided_ns, "label_end_ns < decided_ns"),
+    ]  # fmt: skip
+    step = np.diff(table.fold, prepend=table.fold[0])
+    within = np.diff(table.decided_ns, prepend=table.decided_ns[0] - 1) <= 0
+    rules.append((step < 0, "a fold number that goes back"))
+    rules.append(((step == 0) & within, "unsorted or duplicated decisions in a fold"))
+    for bad, what in rules:
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise PredictionsError(
+                f"{table.instrument}: {what} in {int(bad.sum())} of {n} rows, first in row {row} "
+                f"(fold {table.fold[row]}, decided_ns={table.decided_ns[row]})"
+            )
