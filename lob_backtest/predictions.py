@@ -74,7 +74,7 @@ class Predictions:
     @property
     def is_labelled(self) -> BoolArray:
         """``(D,)`` whether the label is known."""
-        return self.label != UNKNOWN
+        return np.not_equal(self.label, UNKNOWN)
 
     def select(self, mask: BoolArray) -> "Predictions":
         """The decisions for which ``mask`` is true."""
@@ -192,8 +192,8 @@ def _check(table: Predictions) -> None:
         if getattr(table, name).shape != (n,):
             raise PredictionsError(f"{name} has shape {getattr(table, name).shape}; needs {(n,)}")
     rules: list[tuple[npt.NDArray[np.bool_], str]] = [
-        (~np.isfinite(table.probability).all(axis=1), "a probability that is NaN or infinite"),
-        ((table.probability < 0).any(axis=1), "a negative probability"),
+        (np.any(~np.isfinite(table.probability), axis=1), "a probability that is NaN or infinite"),
+        (np.any(table.probability < 0, axis=1), "a negative probability"),
         (np.abs(table.probability.sum(axis=1) - 1) > _SUM_TOLERANCE,
          "probabilities that do not sum to 1 within 1e-4"),
         (~np.isin(table.label, (UNKNOWN, DOWN, FLAT, UP)), "a label other than -1, 0, 1, 2"),
