@@ -1,0 +1,208 @@
+"""The sections of a run's YAML that the judge reads; hfrun adds its own to the same file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal
+
+from lob_backtest.errors import ConfigError
+from lob_backtest.strict_yaml import build, finish, load_yaml, unknown_keys
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionsConfig:
+    """When the model decides: exactly one of a clock, every n-th row, or each change of the mid."""
+
+    every_ms: float | None = None
+    every_events: int | None = None
+    on: Literal["mid_change"] | None = None
+
+    def __post_init__(self) -> None:
+        given = [self.every_ms is not None, self.every_events is not None, self.on is not None]
+        _need(sum(given) == 1, "needs exactly one of every_ms, every_events and on: mid_change")
+        _positive(self, "every_ms", "every_events")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+    """What is predicted: down, flat or up at a horizon in clock time or in book rows.
+
+    The move is cut at ``threshold_ticks`` when it is given, otherwise at the ``flat_share``
+    quantile of the absolute moves of a fold's train part.
+    """
+
+    kind: Literal["mid_move", "smoothed"] = "mid_move"
+    horizon_ms: float | None = None
+    horizon_events: int | None = None
+    threshold_ticks: float | None = None
+    flat_share: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        given = [self.horizon_ms is not None, self.horizon_events is not None]
+        _need(sum(given) == 1, "needs exactly one of horizon_ms and horizon_events")
+        _positive(self, "horizon_ms", "horizon_events")
+        _need(0 < self.flat_share < 1, f"flat_share={self.flat_share} needs to be within 0 and 1")
+        _need(
+            self.threshold_ticks is None or self.threshold_ticks >= 0,
+            f"threshold_ticks={self.threshold_ticks} needs to be >= 0",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizeConfig:
+    """How rows become model input; statistics always come from a fold's train part alone."""
+
+    prices: Literal["slow_mean", "mid", "absolute"] = "slow_mean"
+    slow_mean_rows: int = 5000
+    sizes: Literal["log", "raw"] = "log"
+
+    def __post_init__(self) -> None:
+        _positive(self, "slow_mean_rows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The book, when to decide on it, what to predict, and the window of rows that is seen."""
+
+    book: str
+    decisions: DecisionsConfig
+    label: LabelConfig
+    window: int = 100
+    normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+
+    def __post_init__(self) -> None:
+        _positive(self, "window")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WalkForwardConfig:
+    """Sizes of the train, validation and test blocks, in decisions, seconds or days."""
+
+    mode: Literal["rolling", "expanding"] = "rolling"
+    unit: Literal["decisions", "seconds", "days"] = "decisions"
+    train: float
+    validation: float
+    test: float
+    embargo_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        _positive(self, "train", "validation", "test")
+        _need(self.embargo_ms >= 0, f"embargo_ms={self.embargo_ms} needs to be >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostsConfig:
+    """Trades pay the half-spread by trading at the touch, and this fee on top."""
+
+    fee_bps: float
+
+    def __post_init__(self) -> None:
+        _need(self.fee_bps >= 0, f"fee_bps={self.fee_bps} needs to be >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalConfig:
+    """From probabilities to a target position.
+
+    ``threshold: validation`` chooses among ``candidates`` by net profit on the fold's validation
+    block, among those with at least ``min_trades`` trades there.
+    """
+
+    threshold: Literal["validation"] | float = "validation"
+    candidates: list[float] = field(
+        default_factory=lambda: [0.34, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]
+    )
+    min_trades: int = 10
+    hold_decisions: int = 1
+
+    def __post_init__(self) -> None:
+        _positive(self, "min_trades", "hold_decisions")
+        _need(len(self.candidates) > 0, "candidates is empty; needs at least one threshold")
+        levels = [*self.candidates, *([] if isinstance(self.threshold, str) else [self.threshold])]
+        _need(all(0 < level < 1 for level in levels), "thresholds need to be within 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BacktestConfig:
+    """How predictions are traded. Costs and latency have no default: free must be asked for.
+
+    ``capital`` defaults to the notional of ``position_limit`` at the first mid-price.
+    """
+
+    costs: Literal["none"] | CostsConfig
+    latency_ns: int
+    position_limit: float = 1.0
+    capital: float | None = None
+    bar_seconds: float = 60.0
+    signal: SignalConfig = field(default_factory=SignalConfig)
+    cost_multiples: list[float] = field(default_factory=lambda: [0.0, 0.5, 1.0, 2.0, 4.0])
+
+    def __post_init__(self) -> None:
+        _need(self.latency_ns >= 0, f"latency_ns={self.latency_ns} needs to be >= 0")
+        _positive(self, "position_limit", "capital", "bar_seconds")
+        _need(
+            all(multiple >= 0 for multiple in self.cost_multiples), "cost_multiples need to be >= 0"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatesConfig:
+    """Limits of the acceptance gates; ``off`` names gates that are not judged in this run.
+
+    ``baseline: best`` takes the classification baseline with the highest weighted F1 over all
+    evaluation folds. ``backtest_baseline`` is the strategy whose net return, drawdown and Sharpe
+    ratio the model must not fall below; its net return must also not be below flat.
+    """
+
+    baseline: str = "best"
+    backtest_baseline: str = "buy_and_hold"
+    f1_lift: float = 0.02
+    max_train_eval_gap: float = 0.12
+    warn_train_eval_gap: float = 0.10
+    grad_norm_p50: list[float] = field(default_factory=lambda: [1.0, 2.0])
+    max_grad_norm_p95: float = 4.0
+    min_window_pass_rate: float = 0.7
+    max_window_variation: float = 0.2
+    max_ece: float = 0.08
+    min_brier_gain: float = 0.05
+    off: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _need(len(self.grad_norm_p50) == 2, "grad_norm_p50 needs a lower and an upper figure")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeConfig:
+    """The sections that lob_backtest reads."""
+
+    data: DataConfig
+    walk_forward: WalkForwardConfig
+    backtest: BacktestConfig | None = None
+    gates: GatesConfig = field(default_factory=GatesConfig)
+
+
+SECTION_NAMES = (
+    "run", "data", "model", "training", "callbacks", "stop_rules", "walk_forward", "backtest",
+    "gates", "hub", "study",
+)  # fmt: skip
+
+
+def load_judge_config(path: Path | str, overrides: Sequence[str] = ()) -> JudgeConfig:
+    """Read the judge's sections of a run's YAML; the other known sections are left to hfrun."""
+    raw = load_yaml(path, overrides)
+    own = [item.name for item in fields(JudgeConfig)]
+    known = {name: raw[name] for name in raw if name in own}
+    errors = unknown_keys(raw, SECTION_NAMES, "")
+    config = build(JudgeConfig, known, "", errors)
+    return finish(config, errors, str(path))
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _positive(section: object, *names: str) -> None:
+    for name in names:
+        value = getattr(section, name)
+        _need(value is None or value > 0, f"{name}={value} needs to be above 0")

@@ -1,0 +1,189 @@
+"""Strict YAML: every key is a field of a frozen dataclass, and all errors are shown at once.
+
+An unknown key is an error that names the nearest known one. Overrides are ``section.key=value``.
+"""
+
+import dataclasses
+import difflib
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from lob_backtest.errors import ConfigError
+
+Section = TypeVar("Section")
+
+
+def load_yaml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a YAML mapping and put the ``section.key=value`` overrides into it."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such config file; the ones that ship are in configs/")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: got {type(raw).__name__}; a config is a mapping of sections")
+    for override in overrides:
+        _override(raw, override)
+    return raw
+
+
+def build(cls: type[Section], raw: object, where: str, errors: list[str]) -> Section | None:
+    """Turn a mapping into the dataclass ``cls``, adding every problem to ``errors``."""
+    if not isinstance(raw, Mapping):
+        errors.append(f"{where or 'config'}: got {raw!r}; needs keys and values")
+        return None
+    before = len(errors)
+    hints = typing.get_type_hints(cls)
+    known = [item for item in dataclasses.fields(cls) if item.init]  # type: ignore[arg-type]
+    errors += unknown_keys(raw, [item.name for item in known], where)
+    values: dict[str, Any] = {}
+    for item in known:
+        name = f"{where}.{item.name}" if where else item.name
+        if item.name in raw:
+            values[item.name] = _convert(hints[item.name], raw[item.name], name, errors)
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            errors.append(f"{name}: missing; needs {_describe(hints[item.name])}")
+    if len(errors) > before:
+        return None
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        errors.append(f"{where}: {error}")
+        return None
+
+
+def unknown_keys(raw: Mapping[Any, Any], known: Sequence[str], where: str) -> list[str]:
+    """One message for each key that is not known, with the nearest one that is."""
+    messages = []
+    for key in raw:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        messages.append(f"{where + '.' if where else ''}{key}: unknown key; {hint}")
+    return messages
+
+
+def finish(config: Section | None, errors: Sequence[str], source: str) -> Section:
+    """Return the config, or raise one ConfigError that lists every problem."""
+    if errors or config is None:
+        lines = "\n".join(f"  - {message}" for message in errors)
+        count = f"{len(errors)} problem{'s' if len(errors) != 1 else ''}"
+        raise ConfigError(f"{source}: {count} in the config:\n{lines}")
+    return config
+
+
+def as_dict(config: object) -> dict[str, Any]:
+    """A config as plain nested values, for YAML and JSON."""
+    return dataclasses.asdict(config)  # type: ignore[call-overload,no-any-return]
+
+
+def _override(raw: dict[str, Any], text: str) -> None:
+    name, equals, value = text.partition("=")
+    keys = name.strip().split(".")
+    if not equals or len(keys) < 2 or not all(keys):
+        raise ConfigError(f"override {text!r}: needs section.key=value, e.g. run.seed=1")
+    target = raw
+    for key in keys[:-1]:
+        existing = target.get(key)
+        if existing is None:
+            existing = target[key] = {}
+        if not isinstance(existing, dict):
+            raise ConfigError(f"override {text!r}: {key} holds {existing!r}, which has no keys")
+        target = existing
+    try:
+        target[keys[-1]] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {text!r}: the value is not valid YAML") from error
+
+
+def _convert(wanted: Any, value: Any, name: str, errors: list[str]) -> Any:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        return _convert_union(arguments, value, name, errors)
+    if origin is list and isinstance(value, list):
+        items = enumerate(value)
+        return [_convert(arguments[0], item, f"{name}[{i}]", errors) for i, item in items]
+    if origin is dict and isinstance(value, dict):
+        return value
+    if dataclasses.is_dataclass(wanted):
+        return build(wanted, value, name, errors)  # type: ignore[arg-type]
+    if origin is Literal and value in arguments:
+        return value
+    scalar, fits = _scalar(wanted, value)
+    if fits:
+        return scalar
+    errors.append(f"{name}: got {value!r}; needs {_describe(wanted)}")
+    return None
+
+
+def _convert_union(options: tuple[Any, ...], value: Any, name: str, errors: list[str]) -> Any:
+    if value is None and type(None) in options:
+        return None
+    attempts: list[list[str]] = []
+    for option in options:
+        found: list[str] = []
+        converted = _convert(option, value, name, found)
+        if not found:
+            return converted
+        attempts.append(found)
+    if isinstance(value, Mapping):  # the messages of the section that it was meant to be
+        nested = [a for o, a in zip(options, attempts, strict=True) if dataclasses.is_dataclass(o)]
+        if nested:
+            errors += nested[0]
+            return None
+    needed = " or ".join(_describe(option) for option in options)
+    errors.append(f"{name}: got {value!r}; needs {needed}")
+    return None
+
+
+def _scalar(wanted: Any, value: Any) -> tuple[Any, bool]:
+    if wanted is Any:
+        return value, True
+    if wanted is bool or isinstance(value, bool):
+        return value, wanted is bool and isinstance(value, bool)
+    if wanted is int:
+        number = _number(value)
+        return (
+            (int(number), True) if number is not None and number == int(number) else (None, False)
+        )
+    if wanted is float:
+        number = _number(value)
+        return number, number is not None
+    if wanted is str:
+        return value, isinstance(value, str)
+    return None, False
+
+
+def _number(value: Any) -> float | None:
+    # YAML 1.1 reads 1e-4 (no dot) as text; a number is what its writer meant.
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _describe(wanted: Any) -> str:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is Literal:
+        return " or ".join(repr(option) for option in arguments)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_describe(option) for option in arguments)
+    if origin is list:
+        return f"a list of {_describe(arguments[0])}"
+    if dataclasses.is_dataclass(wanted):
+        names = ", ".join(item.name for item in dataclasses.fields(wanted))
+        return f"a section with {names}"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(wanted, "nothing" if wanted is type(None) else str(wanted))
