@@ -61,10 +61,28 @@ class NormalizeConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """The book, when to decide on it, what to predict, and the window of rows that is seen."""
+class SyntheticConfig:
+    """A seeded synthetic book in place of a file; ``signal`` 0 plants no predictability."""
 
-    book: str
+    days: int
+    rows_per_day: int
+    levels: int = 10
+    signal: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _positive(self, "days", "rows_per_day", "levels")
+        _need(0 <= self.signal <= 1, f"signal={self.signal} needs to be from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The book, when to decide on it, what to predict, and the window of rows that is seen.
+
+    ``book`` is the path of a book table (environment variables are filled in), or a synthetic book.
+    """
+
+    book: str | SyntheticConfig
     decisions: DecisionsConfig
     label: LabelConfig
     window: int = 100
@@ -183,7 +201,7 @@ class JudgeConfig:
 
 SECTION_NAMES = (
     "run", "data", "model", "training", "callbacks", "stop_rules", "walk_forward", "backtest",
-    "gates", "hub", "study",
+    "gates", "hub",
 )  # fmt: skip
 
 

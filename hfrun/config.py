@@ -1,0 +1,224 @@
+"""The config of a run: one YAML, strict sections, every error at once.
+
+`data`, `walk_forward`, `backtest` and `gates` are lob_backtest's; the rest is here. `training`
+takes the fields of transformers.TrainingArguments by their own names, and beside them only what
+they lack: `loss`, `schedule` and `resume`.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from lob_backtest.config import (
+    SECTION_NAMES,
+    BacktestConfig,
+    DataConfig,
+    GatesConfig,
+    JudgeConfig,
+    WalkForwardConfig,
+)
+from lob_backtest.errors import ConfigError
+from lob_backtest.strict_yaml import as_dict, build, finish, load_yaml, unknown_keys
+
+# Set by us for every run; a config that sets them would be silently overruled.
+_OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_nan_inf_filter",
+         "push_to_hub", "hub_model_id", "hub_token", "label_smoothing_factor",
+         "lr_scheduler_type", "lr_scheduler_kwargs")  # fmt: skip
+_INSTEAD = {
+    "output_dir": "run.output_dir",
+    "seed": "run.seed",
+    "data_seed": "run.seed",
+    "push_to_hub": "hub.push",
+    "hub_model_id": "hub.repo",
+    "hub_token": "the environment variable HF_TOKEN",
+    "label_smoothing_factor": "training.loss.label_smoothing",
+    "lr_scheduler_type": "training.schedule",
+    "lr_scheduler_kwargs": "training.schedule",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What the run is called, where it is written, and its seed."""
+
+    name: str
+    output_dir: str
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The model: a registered type with its config keys, or weights to start from.
+
+    ``pretrained`` is a folder or a hub id; ``config`` then only overrides (e.g. dropout).
+    """
+
+    type: Literal["deeplob"] = "deeplob"
+    pretrained: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """How training weighs its samples; the evaluation loss is always plain cross-entropy."""
+
+    label_smoothing: float = 0.0
+    class_weights: Literal["none", "balanced"] | list[float] = "none"
+    balanced_sampler: bool = False
+    sample_weights: Literal["none", "move"] = "none"
+    clip_sample_weights: list[float] = field(default_factory=lambda: [0.1, 10.0])
+    allow_combined_weighting: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ConfigError(f"label_smoothing={self.label_smoothing} needs to be in [0, 1)")
+        low_high = self.clip_sample_weights
+        if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1]:
+            raise ConfigError(f"clip_sample_weights={low_high} needs 0 < low <= high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """Linear warm-up from ``start_factor`` times the rate, then cosine to ``floor`` times it."""
+
+    start_factor: float = 0.01
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("start_factor", "floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)} needs to be from 0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """TrainingArguments by their own names, plus the loss and the schedule."""
+
+    arguments: dict[str, Any]
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbacksConfig:
+    """What is measured and changed during a run.
+
+    ``gap_samples`` is the size of the fixed part of train on which accuracy is measured in
+    evaluation mode. A schedule maps an epoch (it may be a fraction) to the value from then on,
+    e.g. ``{0: 0.1, 3: 0.3}``.
+    """
+
+    gap_samples: int = 1024
+    dropout_schedule: dict[str, Any] | None = None
+    weight_decay_schedule: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """Where ``hfrun push`` and ``push: true`` send the model."""
+
+    repo: str | None = None
+    endpoint: str | None = None
+    private: bool = False
+    push: bool = False
+
+    def __post_init__(self) -> None:
+        if self.push and self.repo is None:
+            raise ConfigError("push: true needs repo: NAMESPACE/NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfrunConfig:
+    """A whole run."""
+
+    run: RunConfig
+    data: DataConfig
+    training: TrainingConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+    stop_rules: list[dict[str, Any]] = field(default_factory=list)
+    walk_forward: WalkForwardConfig | None = None
+    backtest: BacktestConfig | None = None
+    gates: GatesConfig = field(default_factory=GatesConfig)
+    hub: HubConfig = field(default_factory=HubConfig)
+
+    @property
+    def judge(self) -> JudgeConfig:
+        """The sections that lob_backtest reads; needs a walk_forward section."""
+        if self.walk_forward is None:
+            raise ConfigError(
+                "walk_forward: missing; a walk-forward needs the sizes of its train, validation "
+                "and test blocks"
+            )
+        return JudgeConfig(
+            data=self.data,
+            walk_forward=self.walk_forward,
+            backtest=self.backtest,
+            gates=self.gates,
+        )
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> HfrunConfig:
+    """Read and check a run's YAML with ``section.key=value`` overrides.
+
+    Raises:
+        ConfigError: lists every unknown key, wrong value and missing section at once.
+    """
+    raw = load_yaml(path, overrides)
+    errors = unknown_keys(raw, SECTION_NAMES, "")
+    sections = {name: raw[name] for name in raw if name in SECTION_NAMES}
+    sections["training"] = _training(sections.get("training", {}), errors)
+    errors += _stop_rule_errors(sections.get("stop_rules", []))
+    config = build(HfrunConfig, sections, "", errors)
+    return finish(config, errors, str(path))
+
+
+def effective_yaml(config: HfrunConfig) -> str:
+    """The config with every default filled in, as YAML that loads back to the same config."""
+    plain = as_dict(config)
+    training = plain.pop("training")
+    plain["training"] = {
+        **training["arguments"], "loss": training["loss"], "schedule": training["schedule"],
+    }  # fmt: skip
+    present = {name: plain[name] for name in SECTION_NAMES if plain.get(name) is not None}
+    return yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
+
+
+def _training(raw: Any, errors: list[str]) -> Any:
+    """Separate the fields of TrainingArguments, checked by name, from our own sub-sections."""
+    if not isinstance(raw, dict):
+        return raw
+    own = {key: raw[key] for key in ("loss", "schedule") if key in raw}
+    arguments = {key: value for key, value in raw.items() if key not in own}
+    for key in [key for key in arguments if key in _OURS]:
+        instead = _INSTEAD.get(key)
+        errors.append(
+            f"training.{key}: set {instead} instead" if instead else
+            f"training.{key}: fixed by hfrun and cannot be set"
+        )  # fmt: skip
+        del arguments[key]
+    known = [*_argument_names(), "loss", "schedule"]
+    errors += unknown_keys(arguments, known, "training")
+    return {"arguments": arguments, **own}
+
+
+def _argument_names() -> list[str]:
+    from transformers import TrainingArguments  # heavy: only when a config is read
+
+    return [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
+
+
+def _stop_rule_errors(raw: Any) -> list[str]:
+    from hfrun.training.stop_rules import stop_rules_from
+
+    if not isinstance(raw, list):
+        return []  # build() says what is needed
+    try:
+        stop_rules_from(raw)
+    except ConfigError as error:
+        return [str(error)]
+    return []

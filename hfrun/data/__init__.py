@@ -1,0 +1,1 @@
+"""From books to datasets of windows."""
