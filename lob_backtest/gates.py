@@ -1,0 +1,328 @@
+"""The acceptance gates: written limits that a model meets or does not, each with its figures.
+
+    f1_lift           weighted F1 above the baseline's, also without the best single fold
+    train_eval_gap    train minus evaluation accuracy
+    grad_norm         gradient norm before clipping, P95 (required) and P50 (advice)
+    window_pass_rate  share of folds that reach the lift on their own
+    window_stability  spread of the folds' F1 relative to its mean
+    calibration       probabilities that mean what they say (optional)
+    backtest          net return, drawdown and Sharpe ratio against a strategy, after costs
+
+The gates read the report's figures and nothing else, so a written report can be judged again.
+A required gate whose figures are missing fails: what was not shown is not assumed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+import numpy as np
+
+from lob_backtest.config import GatesConfig
+from lob_backtest.errors import GateError
+from lob_backtest.strict_yaml import unknown_keys
+from lob_backtest.training_figures import TrainingFigures
+
+GATE_NAMES = (
+    "f1_lift",
+    "train_eval_gap",
+    "grad_norm",
+    "window_pass_rate",
+    "window_stability",
+    "calibration",
+    "backtest",
+)
+# Limits are decimal numbers: 0.52 reaches 0.50 + 0.02 although binary arithmetic may miss it.
+_ROUNDING = 1e-12
+
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One gate's outcome.
+
+    Attributes:
+        name: one of ``GATE_NAMES``.
+        passed: None where the gate was not judged.
+        value, limit: the figure that decides and its limit; None where there is no figure.
+        required: whether the verdict needs this gate.
+        reason: one sentence with the figures.
+    """
+
+    name: str
+    passed: bool | None
+    value: float | None
+    limit: float | None
+    required: bool
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def judge(
+    *,
+    folds: Sequence[Figures],
+    aggregate: Figures,
+    rules: GatesConfig,
+    training: TrainingFigures | None = None,
+) -> list[Gate]:
+    """Judge a walk-forward by every gate, in the order of ``GATE_NAMES``.
+
+    Args:
+        folds: the report's folds; of each the figures, ``confusion`` (3 x 3 counts, rows true) and
+            ``baselines`` with the same.
+        aggregate: the report's aggregate, ``{key: {value, low, high}}`` and ``baselines``.
+        rules: the limits, and the gates that are off.
+        training: what the training run knows; without it ``train_eval_gap`` and ``grad_norm``
+            fail unless they are off.
+
+    Raises:
+        GateError: an unknown gate in ``rules.off``, or a baseline that was not scored.
+    """
+    unknown = unknown_keys(dict.fromkeys(rules.off), GATE_NAMES, "gates.off")
+    if unknown:
+        raise GateError("; ".join(unknown))
+    figures = training or TrainingFigures()
+    judges: dict[str, Callable[[], Gate]] = {
+        "f1_lift": lambda: _f1_lift(folds, aggregate, rules),
+        "train_eval_gap": lambda: _train_eval_gap(figures, rules),
+        "grad_norm": lambda: _grad_norm(figures, rules),
+        "window_pass_rate": lambda: _window_pass_rate(folds, aggregate, rules),
+        "window_stability": lambda: _window_stability(folds, rules),
+        "calibration": lambda: _calibration(aggregate, rules),
+        "backtest": lambda: _backtest(aggregate, rules),
+    }
+    return [
+        _left_out(name, "switched off by name in gates.off")
+        if name in rules.off
+        else judges[name]()
+        for name in GATE_NAMES
+    ]
+
+
+def verdict(gates: Sequence[Gate]) -> Literal["pass", "fail"]:
+    """``pass`` when there is a required gate and all of them passed."""
+    required = [gate for gate in gates if gate.required]
+    return "pass" if required and all(gate.passed is True for gate in required) else "fail"
+
+
+def classification_baseline(aggregate: Figures, wanted: str) -> str | None:
+    """The baseline that the model's F1 is measured against; None where none was scored.
+
+    ``best`` is the one with the highest weighted F1 over all evaluation folds: chosen with
+    hindsight, which makes the gate harder, never easier.
+    """
+    scored: dict[str, float] = {
+        name: figures["f1_weighted"]["value"]
+        for name, figures in aggregate["baselines"].items()
+        if figures["f1_weighted"]["value"] is not None
+    }
+    if not scored:
+        return None
+    if wanted == "best":
+        return max(scored, key=lambda name: scored[name])
+    if wanted not in scored:
+        raise GateError(
+            f"gates.baseline={wanted}: not among the scored baselines {', '.join(scored)}; "
+            "name one of them, or best"
+        )
+    return wanted
+
+
+def f1_weighted_of(confusion: Sequence[Sequence[float]]) -> float:
+    """F1 of each class weighted by its number of true labels; a class without any counts as 0.
+
+    >>> f1_weighted_of([[1, 0, 0], [0, 1, 0], [0, 1, 1]]) == (1 + 2 / 3 + 2 * 2 / 3) / 4
+    True
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    true, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    f1 = 2 * np.diag(counts) / np.maximum(true + predicted, 1)
+    return float((f1 * true).sum() / max(true.sum(), 1))
+
+
+def _f1_lift(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -> Gate:
+    # Pooled: the decisions of all folds together, so that a short fold weighs little.
+    name = classification_baseline(aggregate, rules.baseline)
+    if name is None:
+        return _unjudged("f1_lift", rules.f1_lift, "no baseline was scored; score at least one")
+    if len(folds) < 2:
+        return _unjudged(
+            "f1_lift",
+            rules.f1_lift,
+            f"got {len(folds)} fold; leaving the best one out needs at least 2",
+        )
+    lifts = [_lift([fold], name) for fold in folds]
+    best = int(np.argmax(lifts))
+    whole = _lift(folds, name)
+    without = _lift([fold for i, fold in enumerate(folds) if i != best], name)
+    value = min(whole, without)
+    passed = value >= rules.f1_lift - _ROUNDING
+    reason = (
+        f"weighted F1 over the decisions of all {len(folds)} folds is "
+        f"{_pooled_f1(folds, None):.3f} against {_pooled_f1(folds, name):.3f} of {name} "
+        f"({whole:+.3f}; {without:+.3f} without the best fold, {folds[best]['fold']}); "
+        f"both lifts need to be at least {rules.f1_lift:+.3f}"
+    )
+    return _judged("f1_lift", passed, value, rules.f1_lift, reason)
+
+
+def _train_eval_gap(training: TrainingFigures, rules: GatesConfig) -> Gate:
+    limit = rules.max_train_eval_gap
+    if not training.train_accuracy:
+        return _unjudged(
+            "train_eval_gap",
+            limit,
+            _needs_training("train and evaluation accuracy", "train_eval_gap"),
+        )
+    gaps = [a - b for a, b in zip(training.train_accuracy, training.eval_accuracy, strict=True)]
+    gap = fmean(gaps)
+    passed = gap <= limit + _ROUNDING
+    reason = (
+        f"train minus evaluation accuracy is {gap:+.3f} on average over {len(gaps)} fold"
+        f"{'s' if len(gaps) != 1 else ''} (worst {max(gaps):+.3f}), allowed is {limit:.3f}"
+    )
+    if passed and gap > rules.warn_train_eval_gap + _ROUNDING:
+        reason += f"; warning: above {rules.warn_train_eval_gap:.3f}, it begins to learn by heart"
+    return _judged("train_eval_gap", passed, gap, limit, reason)
+
+
+def _grad_norm(training: TrainingFigures, rules: GatesConfig) -> Gate:
+    limit, p50, p95 = rules.max_grad_norm_p95, training.grad_norm_p50, training.grad_norm_p95
+    if p95 is None:
+        return _unjudged("grad_norm", limit, _needs_training("gradient norms", "grad_norm"))
+    low, high = rules.grad_norm_p50
+    reason = f"gradient norm before clipping: P95 is {p95:.2f} over all steps, needs < {limit:.2f}"
+    if p50 is not None:
+        within = low <= p50 <= high
+        advice = "within" if within else "advice: outside"
+        reason += f"; P50 is {p50:.2f}, {advice} {low:g} to {high:g}"
+        if not within:
+            change = "lower" if p50 > high else "raise"
+            reason += f" ({change} the learning rate or look at the loss scale)"
+    return _judged("grad_norm", p95 < limit, p95, limit, reason)
+
+
+def _window_pass_rate(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -> Gate:
+    limit = rules.min_window_pass_rate
+    name = classification_baseline(aggregate, rules.baseline)
+    if name is None:
+        return _unjudged("window_pass_rate", limit, "no baseline was scored; score at least one")
+    reached = sum(_lift([fold], name) >= rules.f1_lift - _ROUNDING for fold in folds)
+    rate = reached / len(folds)
+    reason = (
+        f"{reached} of {len(folds)} folds ({rate:.0%}) have a weighted F1 of at least "
+        f"{rules.f1_lift:.3f} above {name}, needs {limit:.0%}"
+    )
+    return _judged("window_pass_rate", rate >= limit - _ROUNDING, rate, limit, reason)
+
+
+def _window_stability(folds: Sequence[Figures], rules: GatesConfig) -> Gate:
+    limit = rules.max_window_variation
+    scores = [_pooled_f1([fold], None) for fold in folds]
+    if len(scores) < 2:
+        return _unjudged("window_stability", limit, "got 1 fold; a spread needs at least 2")
+    mean, deviation = fmean(scores), stdev(scores)
+    if mean == 0:
+        return _unjudged("window_stability", limit, "weighted F1 is 0 in every fold")
+    variation = deviation / mean
+    reason = (
+        f"weighted F1 of the {len(scores)} folds is {mean:.3f} on average with a sample standard "
+        f"deviation (ddof 1) of {deviation:.3f}: a variation of {variation:.3f}, "
+        f"needs < {limit:.3f}"
+    )
+    return _judged("window_stability", variation < limit, variation, limit, reason)
+
+
+def _calibration(aggregate: Figures, rules: GatesConfig) -> Gate:
+    ece, brier = aggregate["ece"]["value"], aggregate["brier"]["value"]
+    passed = ece < rules.max_ece
+    reason = f"expected calibration error is {ece:.3f}, needs < {rules.max_ece:.3f}"
+    name = classification_baseline(aggregate, rules.baseline)
+    if name is not None:
+        other = aggregate["baselines"][name]["brier"]["value"]
+        gain = 1 - brier / other if other > 0 else 0.0
+        passed = passed or gain >= rules.min_brier_gain - _ROUNDING
+        reason += (
+            f", or a Brier score {rules.min_brier_gain:.0%} below that of {name}: it is "
+            f"{brier:.3f} against {other:.3f} ({abs(gain):.1%} {'below' if gain >= 0 else 'above'})"
+        )
+    return _judged("calibration", passed, ece, rules.max_ece, reason, required=False)
+
+
+def _backtest(aggregate: Figures, rules: GatesConfig) -> Gate:
+    if aggregate["net_return"]["value"] is None:
+        return _left_out("backtest", "no backtest was run (no backtest section in the config)")
+    name = rules.backtest_baseline
+    traded = {
+        other: figures
+        for other, figures in aggregate["baselines"].items()
+        if figures["net_return"]["value"] is not None
+    }
+    if name not in traded:
+        raise GateError(
+            f"gates.backtest_baseline={name}: not among the strategies {', '.join(traded)}; "
+            "name one of them"
+        )
+    own, other = _traded(aggregate), _traded(traded[name])
+    shortfalls = [
+        (own["trades"] < 1, "it never trades, so it has shown nothing"),
+        (own["net_return"] < -_ROUNDING, "it loses money, and staying flat does not"),
+        (own["net_return"] < other["net_return"] - _ROUNDING, f"it returns less than {name}"),
+        (own["max_drawdown"] > other["max_drawdown"] + _ROUNDING, "its drawdown is deeper"),
+        (own["sharpe"] < other["sharpe"] - _ROUNDING, "its Sharpe ratio is lower"),
+    ]
+    failed = [words for short, words in shortfalls if short]
+    reason = (
+        f"after costs, against {name}: net return {own['net_return']:+.3%} "
+        f"({other['net_return']:+.3%}), "
+        f"maximum drawdown {own['max_drawdown']:.3%} ({other['max_drawdown']:.3%}), "
+        f"Sharpe ratio {own['sharpe']:.2f} ({other['sharpe']:.2f}), {own['trades']:.0f} trades"
+        + (f": {', '.join(failed)}" if failed else ", none worse, and not below flat")
+    )
+    limit = max(other["net_return"], 0.0)
+    return _judged("backtest", not failed, own["net_return"], limit, reason)
+
+
+def _traded(figures: Figures) -> dict[str, float]:
+    names = ("net_return", "max_drawdown", "sharpe", "trades")
+    # A Sharpe ratio without deviation is undefined; for the comparison: no return for no risk.
+    return {name: figures[name]["value"] or 0.0 for name in names}
+
+
+def _lift(folds: Sequence[Figures], baseline: str) -> float:
+    return _pooled_f1(folds, None) - _pooled_f1(folds, baseline)
+
+
+def _pooled_f1(folds: Sequence[Figures], baseline: str | None) -> float:
+    tables = [
+        (fold if baseline is None else fold["baselines"][baseline])["confusion"] for fold in folds
+    ]
+    return f1_weighted_of(np.sum(np.asarray(tables, dtype=np.float64), axis=0).tolist())
+
+
+def _needs_training(what: str, gate: str) -> str:
+    return (
+        f"no {what} given; give --training FILE, or switch the gate off by name: gates.off=[{gate}]"
+    )
+
+
+def _judged(
+    name: str, passed: bool, value: float, limit: float, reason: str, *, required: bool = True
+) -> Gate:
+    return Gate(
+        name=name, passed=passed, value=value, limit=limit, required=required, reason=reason
+    )
+
+
+def _unjudged(name: str, limit: float, reason: str) -> Gate:
+    words = f"cannot be judged: {reason}"
+    return Gate(name=name, passed=False, value=None, limit=limit, required=True, reason=words)
+
+
+def _left_out(name: str, reason: str) -> Gate:
+    words = f"not judged: {reason}"
+    return Gate(name=name, passed=None, value=None, limit=None, required=False, reason=words)

@@ -1,0 +1,291 @@
+"""The gates against figures worked out by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+from sklearn.metrics import f1_score
+
+from lob_backtest.config import GatesConfig
+from lob_backtest.errors import GateError
+from lob_backtest.gates import GATE_NAMES, Gate, f1_weighted_of, judge, verdict
+from lob_backtest.training_figures import TrainingFigures, read_training
+
+TRAINING = TrainingFigures(
+    train_accuracy=(0.60, 0.62), eval_accuracy=(0.55, 0.55), grad_norm_p50=1.5, grad_norm_p95=3.0
+)
+
+
+def hits(right: int, of: int = 100) -> list[list[int]]:
+    """Down and up only, half each, as many right on each side: weighted F1 = right / of."""
+    half, wrong = right // 2, (of - right) // 2
+    return [[half, 0, wrong], [0, 0, 0], [wrong, 0, half]]
+
+
+def report(
+    model: list[int],
+    baseline: list[int],
+    *,
+    ece: float = 0.05,
+    brier: tuple[float, float] = (0.5, 0.5),
+    own: tuple[float, float, float, float] | None = (0.02, 0.01, 2.0, 12.0),
+    hold: tuple[float, float, float, float] = (0.01, 0.02, 1.0, 2.0),
+) -> dict:
+    """Folds with these hits of 100 for the model and for one baseline, and their aggregate."""
+
+    def trading(figures):
+        names = ("net_return", "max_drawdown", "sharpe", "trades")
+        values = figures or (None,) * 4
+        return {name: {"value": v} for name, v in zip(names, values, strict=True)}
+
+    folds = [
+        {"fold": i, "confusion": hits(a), "baselines": {"logistic": {"confusion": hits(b)}}}
+        for i, (a, b) in enumerate(zip(model, baseline, strict=True))
+    ]
+
+    def scored(rights, brier_score):
+        return {
+            "f1_weighted": {"value": sum(rights) / len(rights) / 100},
+            "ece": {"value": ece},
+            "brier": {"value": brier_score},
+        }
+
+    empty = {"f1_weighted": {"value": None}, "ece": {"value": None}, "brier": {"value": None}}
+    strategies = {
+        "logistic": {**scored(baseline, brier[1]), **trading(own and hold)},
+        "buy_and_hold": {**empty, **trading(own and hold)},
+        "flat": {**empty, **trading(own and (0.0, 0.0, None, 0.0))},
+    }
+    aggregate = {**scored(model, brier[0]), **trading(own), "baselines": strategies}
+    return {"folds": folds, "aggregate": aggregate}
+
+
+def judged(figures: dict, training: TrainingFigures | None = TRAINING, **rules) -> dict[str, Gate]:
+    gates = judge(**figures, rules=GatesConfig(**rules), training=training)
+    assert [gate.name for gate in gates] == list(GATE_NAMES)
+    return {gate.name: gate for gate in gates}
+
+
+def test_a_model_that_meets_every_limit_passes():
+    gates = judged(report([60, 60, 60], [50, 50, 50]))
+    assert [gate.passed for gate in gates.values()] == [True] * 7
+    assert [gate.required for gate in gates.values()] == [True] * 5 + [False, True]
+    assert verdict(list(gates.values())) == "pass"
+
+
+@pytest.mark.parametrize("name", ["f1_lift", "grad_norm", "backtest"])
+def test_one_failed_required_gate_fails_the_verdict(name):
+    worse = {
+        "f1_lift": (report([51, 51, 51], [50, 50, 50]), TRAINING),
+        "grad_norm": (
+            report([60, 60, 60], [50, 50, 50]),
+            TrainingFigures(train_accuracy=(0.6,), eval_accuracy=(0.55,), grad_norm_p95=4.0),
+        ),
+        "backtest": (report([60, 60, 60], [50, 50, 50], own=(-0.1, 0.0, 3.0, 5.0)), TRAINING),
+    }
+    gates = judged(*worse[name])
+    assert not gates[name].passed
+    assert verdict(list(gates.values())) == "fail"
+
+
+def test_a_failed_optional_gate_leaves_the_verdict():
+    gates = judged(report([60, 60, 60], [50, 50, 50], ece=0.2))
+    assert gates["calibration"].passed is False
+    assert verdict(list(gates.values())) == "pass"
+
+
+def test_lift_is_pooled_and_the_smaller_of_with_and_without_the_best_fold():
+    # Pooled: (90 + 52 + 50)/300 - 0.50 = 0.14; without fold 0: 102/200 - 0.50 = 0.01.
+    gate = judged(report([90, 52, 50], [50, 50, 50]))["f1_lift"]
+    assert gate.passed is False
+    assert gate.value == pytest.approx(0.01)
+    assert "0.640 against 0.500 of logistic" in gate.reason
+    assert "+0.140; +0.010 without the best fold, 0" in gate.reason
+
+
+def test_lift_that_equals_the_limit_passes():
+    gate = judged(report([52, 52], [50, 50]))["f1_lift"]
+    assert (gate.passed, gate.limit) == (True, 0.02)
+    assert gate.value == pytest.approx(0.02)
+
+
+def test_one_fold_cannot_show_a_lift_or_stability():
+    gates = judged(report([60], [50]))
+    assert [gates[n].passed for n in ("f1_lift", "window_stability")] == [False, False]
+    assert "at least 2" in gates["f1_lift"].reason
+    assert gates["f1_lift"].value is None
+
+
+def test_the_best_baseline_is_the_one_with_the_highest_f1():
+    figures = report([60, 60], [50, 50])
+    for fold in figures["folds"]:
+        fold["baselines"]["boosting"] = {"confusion": hits(70)}
+    strong = {**figures["aggregate"]["baselines"]["logistic"], "f1_weighted": {"value": 0.7}}
+    figures["aggregate"]["baselines"]["boosting"] = strong
+    assert judged(figures)["f1_lift"].value == pytest.approx(-0.1)
+    assert judged(figures, baseline="logistic")["f1_lift"].value == pytest.approx(0.1)
+    with pytest.raises(GateError, match=r"gates\.baseline=lgbm: not among.*logistic, boosting"):
+        judged(figures, baseline="lgbm")
+
+
+def test_without_a_scored_baseline_the_lift_fails():
+    figures = report([60, 60], [50, 50])
+    del figures["aggregate"]["baselines"]["logistic"]
+    gates = judged(figures)
+    assert [gates[n].passed for n in ("f1_lift", "window_pass_rate")] == [False, False]
+    assert "no baseline was scored" in gates["f1_lift"].reason
+
+
+@pytest.mark.parametrize(
+    ("gap", "passed", "warned"),
+    [(0.10, True, False), (0.11, True, True), (0.12, True, True), (0.13, False, False)],
+)
+def test_gap_is_the_mean_over_folds_and_warns_before_it_fails(gap, passed, warned):
+    training = TrainingFigures(
+        train_accuracy=(0.5 + gap + 0.05, 0.5 + gap - 0.05),
+        eval_accuracy=(0.5, 0.5),
+        grad_norm_p95=1.0,
+    )
+    gate = judged(report([60, 60], [50, 50]), training)["train_eval_gap"]
+    assert gate.value == pytest.approx(gap)
+    assert (gate.passed, "warning" in gate.reason) == (passed, warned)
+    assert f"(worst {gap + 0.05:+.3f})" in gate.reason
+
+
+def test_gradient_norm_is_judged_by_p95_and_advises_on_p50():
+    def gate(p50, p95):
+        training = TrainingFigures(grad_norm_p50=p50, grad_norm_p95=p95)
+        return judged(report([60, 60], [50, 50]), training)["grad_norm"]
+
+    assert [gate(1.5, p95).passed for p95 in (3.99, 4.0, 9.0)] == [True, False, False]
+    assert "advice" not in gate(2.0, 3.0).reason
+    assert gate(2.5, 3.0).passed
+    assert "P50 is 2.50, advice: outside 1 to 2 (lower" in gate(2.5, 3.0).reason
+    assert "(raise" in gate(0.1, 3.0).reason
+
+
+def test_missing_training_figures_fail_and_name_the_two_remedies():
+    gates = judged(report([60, 60], [50, 50]), None)
+    for name in ("train_eval_gap", "grad_norm"):
+        assert (gates[name].passed, gates[name].required) == (False, True)
+        assert "--training FILE" in gates[name].reason
+        assert f"gates.off=[{name}]" in gates[name].reason
+    assert verdict(list(gates.values())) == "fail"
+
+
+def test_gates_that_are_off_are_listed_as_not_judged():
+    gates = judged(report([60, 60], [50, 50]), None, off=["train_eval_gap", "grad_norm"])
+    for name in ("train_eval_gap", "grad_norm"):
+        assert (gates[name].passed, gates[name].required) == (None, False)
+        assert "gates.off" in gates[name].reason
+    assert verdict(list(gates.values())) == "pass"
+
+
+def test_a_verdict_without_any_required_gate_is_no_pass():
+    gates = judged(report([60, 60], [50, 50]), None, off=list(GATE_NAMES))
+    assert verdict(list(gates.values())) == "fail"
+
+
+def test_a_misspelt_gate_in_off_is_refused_with_the_nearest_name():
+    with pytest.raises(GateError, match=r"gates\.off\.grad_nrom: .*did you mean grad_norm\?"):
+        judged(report([60, 60], [50, 50]), off=["grad_nrom"])
+
+
+def test_pass_rate_counts_folds_that_reach_the_lift():
+    # Lifts of 0.10, 0.02, 0.01 and 0.05: three of four.
+    gate = judged(report([60, 52, 51, 55], [50] * 4))["window_pass_rate"]
+    assert (gate.passed, gate.value) == (True, 0.75)
+    gate = judged(report([60, 51, 51, 55], [50] * 4))["window_pass_rate"]
+    assert (gate.passed, gate.value) == (False, 0.5)
+
+
+def test_stability_is_the_sample_deviation_over_the_mean():
+    # Scores 0.4 and 0.6: mean 0.5, sample deviation 0.1 * sqrt(2).
+    gate = judged(report([40, 60], [30, 30]))["window_stability"]
+    assert gate.value == pytest.approx(0.2 * 2**0.5)
+    assert gate.passed is False
+    assert judged(report([56, 60], [30, 30]))["window_stability"].passed is True
+
+
+@pytest.mark.parametrize(
+    ("ece", "brier", "passed"),
+    [
+        (0.079, (0.6, 0.5), True),
+        (0.080, (0.6, 0.5), False),
+        (0.2, (0.475, 0.5), True),
+        (0.2, (0.48, 0.5), False),
+    ],
+)
+def test_calibration_takes_either_ece_or_brier(ece, brier, passed):
+    gate = judged(report([60, 60], [50, 50], ece=ece, brier=brier))["calibration"]
+    assert gate.passed is passed
+    assert gate.required is False
+
+
+@pytest.mark.parametrize(
+    ("own", "hold", "words"),
+    [
+        ((0.02, 0.01, 2.0, 9.0), (0.02, 0.01, 2.0, 2.0), "none worse"),
+        ((0.01, 0.01, 2.0, 9.0), (0.02, 0.01, 2.0, 2.0), "returns less than buy_and_hold"),
+        ((0.02, 0.02, 2.0, 9.0), (0.02, 0.01, 2.0, 2.0), "drawdown is deeper"),
+        ((0.02, 0.01, 1.0, 9.0), (0.02, 0.01, 2.0, 2.0), "Sharpe ratio is lower"),
+        ((-0.01, 0.01, -1.0, 9.0), (-0.02, 0.02, -2.0, 2.0), "loses money"),
+        ((0.0, 0.0, None, 0.0), (-0.02, 0.02, -2.0, 2.0), "never trades"),
+    ],
+)
+def test_backtest_needs_every_figure_at_least_as_good(own, hold, words):
+    gate = judged(report([60, 60], [50, 50], own=own, hold=hold))["backtest"]
+    assert gate.passed is (words == "none worse")
+    assert words in gate.reason
+    assert gate.limit == max(hold[0], 0.0)
+
+
+def test_without_a_backtest_its_gate_is_not_required():
+    gates = judged(report([60, 60], [50, 50], own=None))
+    assert (gates["backtest"].passed, gates["backtest"].required) == (None, False)
+    assert verdict(list(gates.values())) == "pass"
+
+
+def test_an_unknown_strategy_to_compare_with_is_refused():
+    with pytest.raises(GateError, match="backtest_baseline=hold: not among the strategies"):
+        judged(report([60, 60], [50, 50]), backtest_baseline="hold")
+
+
+def test_weighted_f1_of_a_confusion_matches_scikit_learn():
+    confusion = [[5, 1, 2], [0, 0, 3], [4, 0, 7]]
+    true = [t for t in range(3) for p in range(3) for _ in range(confusion[t][p])]
+    predicted = [p for t in range(3) for p in range(3) for _ in range(confusion[t][p])]
+    expected = f1_score(true, predicted, average="weighted", zero_division=0)
+    assert f1_weighted_of(confusion) == pytest.approx(expected, abs=1e-12)
+
+
+def test_training_figures_are_read_from_json(tmp_path: Path):
+    path = tmp_path / "training.json"
+    raw = {"train_accuracy": 0.6, "eval_accuracy": [0.5], "grad_norm_p95": 3}
+    path.write_text(json.dumps(raw))
+    assert read_training(path) == TrainingFigures(
+        train_accuracy=(0.6,), eval_accuracy=(0.5,), grad_norm_p95=3
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "got list"),
+        ('{"train_acuracy": 0.5}', "did you mean train_accuracy"),
+        ('{"train_accuracy": 60, "eval_accuracy": 0.5}', "got 60; needs a share"),
+        ('{"train_accuracy": [0.5, 0.5], "eval_accuracy": 0.5}', "got 2 train and 1 evaluation"),
+        ('{"grad_norm_p95": "high"}', "got 'high'; needs a finite number"),
+    ],
+)
+def test_bad_training_figures_are_refused(tmp_path: Path, text, message):
+    path = tmp_path / "training.json"
+    path.write_text(text)
+    with pytest.raises(GateError, match=message):
+        read_training(path)
+
+
+def test_a_missing_training_file_is_refused(tmp_path: Path):
+    with pytest.raises(GateError, match="no such file"):
+        read_training(tmp_path / "none.json")
