@@ -1,0 +1,1 @@
+"""Training through the Hugging Face Trainer, with figures that mean what they say."""
