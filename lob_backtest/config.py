@@ -76,6 +76,20 @@ class SyntheticConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Shares of the decisions, in time order, for a training without walk-forward."""
+
+    train: float = 0.6
+    validation: float = 0.2
+    test: float = 0.2
+
+    def __post_init__(self) -> None:
+        _positive(self, "train", "validation", "test")
+        total = self.train + self.validation + self.test
+        _need(total <= 1 + 1e-9, f"train + validation + test = {total} needs to be at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The book, when to decide on it, what to predict, and the window of rows that is seen.
 
@@ -87,6 +101,7 @@ class DataConfig:
     label: LabelConfig
     window: int = 100
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
 
     def __post_init__(self) -> None:
         _positive(self, "window")

@@ -33,9 +33,10 @@ def progress(
         now = time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES:
             last = now
-            _line(f"{label}: {done}{of_total} {unit} after {now - started:.0f} s")
-    _line(f"{label}: {done}{of_total} {unit} in {time.monotonic() - started:.1f} s")
+            announce(f"{label}: {done}{of_total} {unit} after {now - started:.0f} s")
+    announce(f"{label}: {done}{of_total} {unit} in {time.monotonic() - started:.1f} s")
 
 
-def _line(text: str) -> None:
+def announce(text: str) -> None:
+    """Print one line on standard error, which leaves standard output to results."""
     print(text, file=sys.stderr, flush=True)

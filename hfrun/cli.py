@@ -1,0 +1,135 @@
+"""The `hfrun` command. Exit codes: 0 done, 3 gates failed, 2 bad input, 130 interrupted."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hfrun.hub.commands import add_parser as add_hub_parser
+from lob_backtest.errors import LobBacktestError
+
+EXIT_DONE, EXIT_BAD_INPUT, EXIT_GATES_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; what a user can mend is one message on standard error and exit code 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except LobBacktestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hfrun", description="Fine-tune classifiers on order books, and judge them honestly."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands, "train", _train, "train one config and judge it on its held-out block")
+    _add_run(commands, "walk-forward", _walk_forward, "fit, predict, score and judge every fold")
+    _add_predict(commands)
+    _add_import(commands)
+    _add_push(commands)
+    add_hub_parser(commands)
+    return parser
+
+
+def _add_run(commands: Any, name: str, run: Any, help_text: str) -> None:
+    parser = commands.add_parser(name, help=help_text)
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML of configs/")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.set_defaults(run=run)
+
+
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser("predict", help="a predictions table from a trained run")
+    parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--book", type=Path, required=True, help="a book table")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="predictions (Parquet)")
+    parser.set_defaults(run=_predict)
+
+
+def _add_import(commands: Any) -> None:
+    parser = commands.add_parser("import", help="published weights to a model folder")
+    parser.add_argument("format", choices=["deeplob-published"])
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.set_defaults(run=_import)
+
+
+def _add_push(commands: Any) -> None:
+    parser = commands.add_parser("push", help="send a run's model, card and report to a hub")
+    parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME")
+    parser.add_argument("--endpoint", help="address of the hub (default: HF_ENDPOINT)")
+    parser.add_argument("--private", action="store_true")
+    parser.set_defaults(run=_push)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from hfrun.walk_forward import run_training
+
+    summary = run_training(_load(arguments))
+    _print(summary, as_json=arguments.json)
+    return EXIT_DONE  # the gates are shown, but a training was asked for, not a judgement
+
+
+def _walk_forward(arguments: argparse.Namespace) -> int:
+    from hfrun.walk_forward import run_walk_forward
+
+    summary = run_walk_forward(_load(arguments))
+    _print(summary, as_json=arguments.json)
+    failed = summary is not None and summary.verdict != "pass"
+    return EXIT_GATES_FAILED if failed else EXIT_DONE
+
+
+def _load(arguments: argparse.Namespace) -> Any:
+    from hfrun.config import load_config
+
+    return load_config(arguments.config, arguments.overrides)
+
+
+def _print(summary: Any, *, as_json: bool) -> None:
+    if summary is not None:  # only the main process of several has one
+        print(json.dumps(summary.as_dict(), indent=2) if as_json else summary.text())
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from hfrun.evaluation.predict import predict_book
+
+    n = predict_book(arguments.source, arguments.book, arguments.output)
+    print(f"{n} decisions in {arguments.output}")
+    return EXIT_DONE
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from hfrun.models.published import import_deeplob_published
+
+    folder = import_deeplob_published(arguments.file, arguments.output)
+    print(f"AutoModelForSequenceClassification.from_pretrained({str(folder)!r}) loads it")
+    return EXIT_DONE
+
+
+def _push(arguments: argparse.Namespace) -> int:
+    from hfrun.publishing import publish_run
+
+    published = publish_run(
+        arguments.source,
+        repo=arguments.repo,
+        endpoint=arguments.endpoint,
+        private=arguments.private,
+    )
+    print(f"{published.repo} at {published.endpoint}, commit {published.commit}")
+    return EXIT_DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

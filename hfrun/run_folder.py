@@ -1,0 +1,88 @@
+"""The run folder: one run, its identity, and what is in it.
+
+    config.yaml  run.json  metrics.jsonl  predictions.parquet  model/  report/  folds/ or checkpoint-*
+
+A folder belongs to one config and one book. Running the same again resumes; running another into
+it is refused, so that nothing already written is lost.
+"""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hfrun.config import HfrunConfig, effective_yaml
+from hfrun.errors import WalkForwardError
+from hfrun.provenance import provenance
+from lob_backtest.files import write_json, write_text
+
+
+def claim_run_folder(
+    folder: Path, config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Write config.yaml and run.json, or check that the folder's run is this one.
+
+    Args:
+        folder: the run folder; made when it is not there.
+        config: the effective config.
+        kind: "train" or "walk-forward".
+        data: fingerprints of the books.
+
+    Returns:
+        The content of run.json; its "created_at" and "command" are those of the first start.
+
+    Raises:
+        WalkForwardError: the folder holds another run.
+    """
+    path = folder / "run.json"
+    identity = run_identity(config, kind=kind, data=data)
+    if path.is_file():
+        return _resume(path, identity)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = {
+        "name": config.run.name,
+        "kind": kind,
+        "identity": identity,
+        **provenance(seed=config.run.seed, data=data),
+    }
+    write_text(folder / "config.yaml", effective_yaml(config))
+    write_json(path, run)
+    return run
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The content of a run folder's run.json."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise WalkForwardError(
+            f"{folder}: no run.json in it; the folder of a run is needed (run.output_dir)"
+        )
+    try:
+        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WalkForwardError(f"{path}: not valid JSON ({error})") from error
+    return run
+
+
+def run_identity(config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]) -> str:
+    """Hash of all that a model depends on: not the folder, the name, the backtest or the hub."""
+    same_model = replace(
+        config,
+        run=replace(config.run, name="", output_dir=""),
+        backtest=None,
+        gates=type(config.gates)(),
+        hub=type(config.hub)(),
+    )
+    facts = [kind, effective_yaml(same_model), [{**entry, "path": None} for entry in data]]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _resume(path: Path, identity: str) -> dict[str, Any]:
+    run = read_run(path.parent)
+    if run.get("identity") != identity:
+        raise WalkForwardError(
+            f"{path.parent}: holds the run {run.get('name')!r} of another config or another book; "
+            "choose another run.output_dir, or remove the folder to start anew"
+        )
+    return run

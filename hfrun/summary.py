@@ -1,0 +1,91 @@
+"""What a finished run says in the terminal: what was found, the gates and why, what to try next."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_NEXT = {
+    "f1_lift": "no lift over the best simple baseline: try another horizon "
+    "(data.label), inputs relative to the mid (data.normalize.prices), or more days",
+    "train_eval_gap": "the model memorises: raise model.config.dropout or training.weight_decay, "
+    "or train fewer epochs",
+    "grad_norm": "unsteady gradients: lower training.learning_rate or lengthen "
+    "training.warmup_steps",
+    "window_pass_rate": "the lift is not there in most windows: look at the per-fold table before "
+    "tuning further",
+    "window_stability": "windows differ widely: use longer test blocks, or look for a change of "
+    "regime",
+    "calibration": "probabilities are off: try training.loss.label_smoothing",
+    "backtest": "costs eat the edge: compare the break-even cost with what you pay, and choose a "
+    "longer horizon or a higher confidence threshold",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Summary:
+    """The outcome of a run, for the terminal and as JSON."""
+
+    folder: Path
+    report: dict[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        return str(self.report["verdict"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Folder, report, verdict, gates and aggregate figures."""
+        return {
+            "folder": str(self.folder),
+            "report": str(self.folder / "report" / "report.html"),
+            "verdict": self.verdict,
+            "gates": self.report["gates"],
+            "aggregate": self.report["aggregate"],
+        }
+
+    def text(self) -> str:
+        """Some twenty lines that a person reads at the end of a run."""
+        lines = [*_found(self.report), "", f"Verdict: {self.verdict.upper()}"]
+        lines += [_gate_line(gate) for gate in self.report["gates"]]
+        advice = [_NEXT[gate["name"]] for gate in self.report["gates"] if gate["passed"] is False]
+        if advice:
+            lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
+        page = (self.folder / "report" / "report.html").resolve()
+        return "\n".join([*lines, "", f"Report: {page.as_uri()}"])
+
+
+def _found(report: dict[str, Any]) -> list[str]:
+    aggregate = report["aggregate"]
+    best = max(
+        (
+            (name, figures["f1_weighted"]["value"])
+            for name, figures in aggregate["baselines"].items()
+            if figures.get("f1_weighted", {}).get("value") is not None
+        ),
+        key=lambda item: item[1],
+        default=None,
+    )
+    count = sum(fold["n"] for fold in report["folds"])
+    lines = [f"Found, over {len(report['folds'])} test folds and {count:,} decisions:"]
+    against = f"; best baseline {best[0]} {best[1]:.3f}" if best else ""
+    lines.append(f"  weighted F1  {_interval(aggregate['f1_weighted'], '.3f')}{against}")
+    accuracy, majority = aggregate["accuracy"], aggregate["majority_accuracy"]["value"]
+    lines.append(f"  accuracy     {_interval(accuracy, '.3f')}; majority class {majority:.3f}")
+    if aggregate.get("net_return", {}).get("value") is not None:
+        lines.append(f"  gross return {_interval(aggregate['gross_return'], '+.3%')}")
+        lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} after costs")
+    return lines
+
+
+def _interval(figure: dict[str, Any], form: str) -> str:
+    if figure["value"] is None:
+        return "undefined"
+    text = format(figure["value"], form)
+    if figure["low"] is None or figure["high"] is None:
+        return text
+    return f"{text} [{format(figure['low'], form)}, {format(figure['high'], form)}]"
+
+
+def _gate_line(gate: dict[str, Any]) -> str:
+    mark = {True: "pass", False: "FAIL", None: "  - "}[gate["passed"]]
+    optional = "" if gate["required"] else " (optional)"
+    return f"  {mark}  {gate['name']}{optional}: {gate['reason']}"
