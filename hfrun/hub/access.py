@@ -1,0 +1,103 @@
+"""Who is asking, and what they may see and change."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from hfrun.hub.objects import ObjectStore
+from hfrun.hub.refusals import BadTokenError, ForbiddenError, RepoNotFoundError, TokenNeededError
+from hfrun.hub.repository import Repository
+from hfrun.hub.signing import UploadSigner
+from hfrun.hub.store import HubStore, open_root
+from hfrun.hub.tokens import Accounts, Token
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hub:
+    """What every route works on; one of it for each server process."""
+
+    store: HubStore
+    accounts: Accounts
+    signer: UploadSigner
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The objects of all repositories."""
+        return self.store.objects
+
+    @classmethod
+    def at(cls, root: Path) -> "Hub":
+        """Open the hub of a root folder, made ready if it is new."""
+        open_root(root, create=True)
+        return cls(store=HubStore(root), accounts=Accounts(root), signer=UploadSigner(root))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """The hub as one request may use it; ``token`` is None for an anonymous caller."""
+
+    hub: Hub
+    token: Token | None
+
+    @classmethod
+    def of(cls, request: Request) -> "Caller":
+        """Read the request's bearer token; an unknown one is refused even for public things."""
+        hub: Hub = request.app.state.hub
+        scheme, _, value = request.headers.get("authorization", "").partition(" ")
+        if not scheme:
+            return cls(hub=hub, token=None)
+        token = hub.accounts.who(value.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            raise BadTokenError()
+        return cls(hub=hub, token=token)
+
+    def repository(self, request: Request) -> Repository:
+        """The repository that the address names, if this caller may read it.
+
+        Raises:
+            RepoNotFoundError: it is missing or private to others; the answer is the same for both.
+        """
+        names = request.path_params
+        repository = self.hub.store.find(
+            names.get("kind", "models"), names["namespace"], names["name"]
+        )
+        if repository.settings.private and not self.is_member(repository):
+            raise RepoNotFoundError("Repository not found")
+        return repository
+
+    def writable(self, request: Request) -> Repository:
+        """Like ``repository``, if this caller may also change it."""
+        repository = self.repository(request)
+        self.require_write(repository.settings.repo_id.namespace)
+        return repository
+
+    def is_member(self, repository: Repository) -> bool:
+        """Whether the namespace is this caller's own or one of an organisation of theirs."""
+        return self._owns(repository.settings.repo_id.namespace)
+
+    def require_write(self, namespace: str) -> Token:
+        """Return the token, if it may change things of the namespace.
+
+        Raises:
+            TokenNeededError: an anonymous caller.
+            ForbiddenError: a read-only token, or somebody else's namespace.
+        """
+        if self.token is None:
+            raise TokenNeededError("Writing needs a token; make one with hfrun hub token create")
+        if not self._owns(namespace):
+            raise ForbiddenError(
+                f"You don't have the rights to write under the namespace {namespace!r}: "
+                f"{self.token.user} is neither its user nor a member of that organisation"
+            )
+        if self.token.role != "write":
+            raise ForbiddenError(
+                "You have read access with this token, and writing needs a write token"
+            )
+        return self.token
+
+    def _owns(self, namespace: str) -> bool:
+        if self.token is None:
+            return False
+        own = [self.token.user, *self.hub.accounts.organisations_of(self.token.user)]
+        return namespace.lower() in {name.lower() for name in own}

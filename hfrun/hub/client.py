@@ -1,0 +1,110 @@
+"""Pushing a folder to a hub through the unmodified client, with errors a user can act on."""
+
+import json
+import urllib.error
+import urllib.request
+import warnings
+from pathlib import Path
+from typing import Any
+
+from hfrun.errors import HubError
+from hfrun.hub.environment import disable_xet
+
+_ANSWER_SECONDS = 10.0
+
+
+def push_folder(
+    folder: Path,
+    *,
+    repo: str,
+    endpoint: str,
+    token: str | None,
+    message: str,
+    private: bool = False,
+) -> str:
+    """Upload a folder as one commit of a model repository, which is created if it is missing.
+
+    The hub is asked first, because a client that finds it down retries for a minute and then
+    fails with a page of traceback.
+
+    Args:
+        folder: what to upload, with all its subfolders; hidden files too.
+        repo: ``namespace/name``.
+        endpoint: address of the hub, such as ``http://127.0.0.1:8765``.
+        token: a token with the write role; None takes the one that the client is logged in with.
+        message: title of the commit.
+        private: for a new repository; one that exists stays as it is.
+
+    Returns:
+        Id of the commit that now holds exactly these files, on top of what was there.
+
+    Raises:
+        HubError: nothing to upload, the hub is down, or it refuses the token or the upload.
+    """
+    disable_xet()
+    from huggingface_hub import HfApi, get_token
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
+
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise HubError(f"got {folder}, which is no folder with files; give a model's folder")
+    token = token or get_token()
+    check_hub(endpoint, token)
+    api = HfApi(endpoint=endpoint, token=token)
+    try:
+        created = api.create_repo(repo, private=private, exist_ok=True)
+        with warnings.catch_warnings():
+            # The client's own call of its HTTP library; nothing a user of ours could mend.
+            warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+            commit = api.upload_folder(
+                repo_id=created.repo_id, folder_path=folder, commit_message=message
+            )
+    except HFValidationError as error:
+        raise HubError(f"got repository {repo!r}, not namespace/name: {error}") from None
+    except HfHubHTTPError as error:
+        reason = error.server_message or str(error)
+        raise HubError(f"{endpoint} refused the push to {repo}: {reason}") from None
+    except (RuntimeError, ValueError) as error:  # the client's wrapping of one file's failure
+        reason = f"{error} {error.__cause__ or ''}".strip()
+        raise HubError(f"the push of {folder} to {repo} failed: {reason}") from None
+    except TransportError as error:
+        raise HubError(f"lost {endpoint} during the push to {repo} ({error}); push again") from None
+    return str(commit.oid)
+
+
+def check_hub(endpoint: str, token: str | None) -> dict[str, Any]:
+    """Ask a hub who we are, without retries.
+
+    Returns:
+        Its answer: ``name``, ``orgs``, ``auth`` and more.
+
+    Raises:
+        HubError: no answer, an answer that is no hub's, or a refused token.
+    """
+    if not token:
+        raise HubError(
+            f"got no token for {endpoint}; pushing needs one: hfrun hub token create USER --root "
+            "DIR prints it, and HF_TOKEN carries it"
+        )
+    try:
+        request = urllib.request.Request(
+            f"{endpoint.rstrip('/')}/api/whoami-v2", headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+            found = json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 401:
+                raise HubError(
+                    f"{endpoint} refused the token; make a new one with hfrun hub token create"
+                ) from None
+            raise HubError(f"{endpoint} answered {error.code}; is this the hub?") from None
+    except OSError as error:
+        raise HubError(
+            f"got no answer from {endpoint} ({error}), start it with hfrun hub serve"
+        ) from None
+    except ValueError as error:
+        raise HubError(f"got no hub's answer from {endpoint!r}: {error}") from None
+    if not isinstance(found, dict) or "name" not in found:
+        raise HubError(f"got no hub's answer from {endpoint}; is this the hub?")
+    return found

@@ -1,0 +1,109 @@
+"""Content-addressed objects: the bytes of every file, once, under their SHA-256."""
+
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from pathlib import Path
+
+from hfrun.hub.disk import make_folder, sync_folder
+from hfrun.hub.refusals import BadRequestError, TooLargeError
+
+ABANDONED_AFTER_SECONDS = 24 * 3600.0  # longer than any upload address lives
+
+
+class ObjectWriter:
+    """One incoming object: bytes go to a temporary file and into the hash at the same time.
+
+    A context manager: what was not finished when the block ends leaves nothing behind.
+    """
+
+    def __init__(self, store: "ObjectStore", *, max_bytes: int) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+        self._hash = hashlib.sha256()
+        self._partial = store.incoming / uuid.uuid4().hex
+        self._file = self._partial.open("xb")
+        self._size = 0
+
+    def __enter__(self) -> "ObjectWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes; TooLargeError as soon as there are more than were announced."""
+        self._size += len(chunk)
+        if self._size > self._max_bytes:
+            raise TooLargeError(f"got more than the {self._max_bytes} bytes that were announced")
+        self._hash.update(chunk)
+        self._file.write(chunk)
+
+    def finish(self, expected_sha256: str) -> None:
+        """Store the object; BadRequestError if it is not the one that was announced."""
+        digest = self._hash.hexdigest()
+        if digest != expected_sha256:
+            raise BadRequestError(f"got an object with sha256 {digest}, not {expected_sha256}")
+        self._file.flush()
+        os.fchmod(self._file.fileno(), 0o444)
+        os.fsync(self._file.fileno())
+        final = self._store.path(digest)
+        make_folder(final.parent)
+        self._partial.replace(final)
+        sync_folder(final.parent)
+
+
+class ObjectStore:
+    """Objects of one hub, shared by all its repositories.
+
+    ::
+
+        objects/ab/cd/abcd...   one file an object, read-only, never changed
+        incoming/               uploads that have not ended; on the same file system
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "objects"
+        self.incoming = root / "incoming"
+
+    def path(self, sha256: str) -> Path:
+        """Where the object is, if it is stored."""
+        return self.folder / sha256[:2] / sha256[2:4] / sha256
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a stored object; None where there is none."""
+        try:
+            return self.path(sha256).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def receive(self, *, max_bytes: int) -> ObjectWriter:
+        """Begin to take an object in; more bytes than ``max_bytes`` are refused."""
+        make_folder(self.incoming)
+        return ObjectWriter(self, max_bytes=max_bytes)
+
+    def put(self, data: bytes) -> str:
+        """Store bytes and return their SHA-256."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self.size(digest) != len(data):
+            with self.receive(max_bytes=len(data)) as writer:
+                writer.write(data)
+                writer.finish(digest)
+        return digest
+
+    def sweep_abandoned(self) -> None:
+        """Remove what killed servers left in ``incoming``; running uploads are younger."""
+        oldest = time.time() - ABANDONED_AFTER_SECONDS
+        for path in self.incoming.glob("*"):
+            try:
+                if path.lstat().st_mtime >= oldest:
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            except FileNotFoundError:  # another server of this folder was faster
+                continue

@@ -1,0 +1,89 @@
+"""The hub as an ASGI application: routes, refusals, and a request id on every answer."""
+
+import uuid
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hfrun.hub.access import Hub
+from hfrun.hub.messages import (
+    disconnected_answer,
+    http_exception_answer,
+    refusal_answer,
+    server_error_answer,
+)
+from hfrun.hub.refusals import RefusalError
+from hfrun.hub.routes import account, commits, lfs, repositories, resolve, revisions
+
+
+class RequestId:
+    """Puts X-Request-Id on every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Number the request and pass it on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def numbered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        await self.app(scope, receive, numbered)
+
+
+class RawPath:
+    """Routes by the path as it was sent, still quoted.
+
+    A revision such as ``run/1`` is one segment of the address, ``run%2F1``. In the unquoted path
+    it would be two, and the rest of the address would be read wrongly.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Replace the unquoted path by the raw one."""
+        if scope["type"] == "http" and scope.get("raw_path"):
+            raw_path = scope["raw_path"].decode("latin-1").partition("?")[0]
+            scope = {**scope, "path": raw_path}
+        await self.app(scope, receive, send)
+
+
+def create_app(root: Path) -> Starlette:
+    """The hub that serves a folder.
+
+    Args:
+        root: made ready when it is new or empty.
+
+    Raises:
+        HubError: the folder holds something that is no hub.
+    """
+    hub = Hub.at(root)
+    hub.objects.sweep_abandoned()
+    modules = (account, repositories, revisions, commits, lfs, resolve)
+    routes = [route for module in modules for route in module.ROUTES]
+    app = Starlette(
+        routes=[*routes, *repositories.ROUTES_WITHOUT_NAMESPACE],
+        middleware=[Middleware(RequestId), Middleware(RawPath)],
+        exception_handlers={
+            RefusalError: refusal_answer,
+            HTTPException: http_exception_answer,
+            ClientDisconnect: disconnected_answer,
+            Exception: server_error_answer,
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.hub = hub
+    return app

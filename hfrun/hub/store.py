@@ -1,0 +1,148 @@
+"""The folder of one hub: its repositories, found in any case of their names.
+
+::
+
+    hub.json                                 the format of this folder
+    accounts.json  secret                    see tokens.py; readable by the owner alone
+    objects/  incoming/                      see objects.py
+    repositories/models/<ns>/<name>/         see repository.py; names in lower case
+    locks/models/<ns>/<name>.lock            one lock a repository, kept when it is deleted
+
+Several server processes may serve one folder; it can be copied with rsync while none runs.
+"""
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from hfrun.errors import HubError
+from hfrun.hub.disk import exclusive, make_folder, sync_folder, write_durably
+from hfrun.hub.names import RepoId, checked_repo_id
+from hfrun.hub.objects import ObjectStore
+from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
+from hfrun.hub.repository import DEFAULT_BRANCH, Repository, Settings, new_commit, utc_now
+from hfrun.hub.tree import regular_entry
+from hfrun.hub.upload_mode import GITATTRIBUTES
+
+_FORMAT = 1
+
+
+def open_root(root: Path, *, create: bool) -> Path:
+    """Return the root folder of a hub, made ready where ``create`` allows it.
+
+    Raises:
+        HubError: the folder is missing, holds something else, or is of another format.
+    """
+    marker = root / "hub.json"
+    if not marker.exists():
+        if not create:
+            raise HubError(f"got {root}, which holds no hub; start one with hfrun hub serve --root")
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise HubError(
+                f"got {root}, which is not empty and holds no hub; choose an empty or a new folder"
+            )
+        write_durably(marker, json.dumps({"format": _FORMAT}).encode() + b"\n")
+    try:
+        found = json.loads(marker.read_bytes())["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise HubError(f"got {marker}, which is not a hub's marker ({error}); restore it") from None
+    if found != _FORMAT:
+        raise HubError(
+            f"got a hub of format {found}; needed is {_FORMAT}: use the hfrun it was made with"
+        )
+    return root
+
+
+class HubStore:
+    """Creates, finds, lists and deletes the repositories below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.objects = ObjectStore(root)
+
+    def open(self, repo_id: RepoId) -> Repository:
+        """The repository of that id, or RepoNotFoundError."""
+        return Repository(
+            folder=self._folder(repo_id), lock_file=self._lock(repo_id), objects=self.objects
+        )
+
+    def find(self, kind: str, namespace: str, name: str) -> Repository:
+        """Like ``open``, for names that came from an address; bad ones do not exist."""
+        try:
+            repo_id = checked_repo_id(kind, namespace, name)
+        except BadRequestError:
+            raise RepoNotFoundError("Repository not found") from None
+        return self.open(repo_id)
+
+    def create(self, repo_id: RepoId, *, private: bool, author: str, sdk: str | None) -> Repository:
+        """Make a repository with its first commit; it appears whole or not at all.
+
+        Raises:
+            AlreadyExistsError: one of that name, in any case, is there.
+        """
+        folder = self._folder(repo_id)
+        with exclusive(self._lock(repo_id)):
+            if folder.exists():
+                raise AlreadyExistsError(
+                    f"You already created this {repo_id.kind[:-1]} repo: {repo_id}"
+                )
+            draft = self.objects.incoming / uuid.uuid4().hex
+            settings = Settings(repo_id=repo_id, private=private, created_at=utc_now(), sdk=sdk)
+            write_durably(draft / "repo.json", settings.encoded())
+            self._first_commit(
+                Repository(folder=draft, lock_file=self._lock(repo_id), objects=self.objects),
+                author,
+            )
+            make_folder(folder.parent)
+            draft.rename(folder)
+            sync_folder(folder.parent)
+        return self.open(repo_id)
+
+    def delete(self, repo_id: RepoId) -> None:
+        """Remove a repository; its objects stay, since others may share them."""
+        folder = self._folder(repo_id)
+        grave = self.objects.incoming / uuid.uuid4().hex
+        make_folder(grave.parent)
+        with exclusive(self._lock(repo_id)):
+            try:
+                folder.rename(grave)
+            except FileNotFoundError:
+                raise RepoNotFoundError(f"Repository {repo_id} not found") from None
+            sync_folder(folder.parent)
+        shutil.rmtree(grave)
+
+    def repositories(self, kind: str) -> Iterator[Repository]:
+        """All repositories of a kind, in the order of their lower-case ids."""
+        for folder in sorted((self.root / "repositories" / kind).glob("*/*")):
+            lock_file = self._lock_folder(kind, folder.parent.name) / f"{folder.name}.lock"
+            try:
+                yield Repository(folder=folder, lock_file=lock_file, objects=self.objects)
+            except RepoNotFoundError:  # deleted meanwhile
+                continue
+
+    def _first_commit(self, repository: Repository, author: str) -> None:
+        files = {".gitattributes": GITATTRIBUTES}
+        sdk = repository.settings.sdk
+        if sdk is not None:
+            title = repository.settings.repo_id.name
+            files["README.md"] = f"---\ntitle: {json.dumps(title)}\nsdk: {sdk}\n---\n"
+        encoded = {path: text.encode() for path, text in files.items()}
+        tree = {p: regular_entry(data, self.objects.put(data)) for p, data in encoded.items()}
+        commit = new_commit(
+            parent=None, title="initial commit", message="", author=author, tree=tree
+        )
+        repository.write_commit(commit)
+        repository.set_ref("heads", DEFAULT_BRANCH, commit.id)
+
+    def _folder(self, repo_id: RepoId) -> Path:
+        parts = (repo_id.kind, repo_id.namespace.lower(), repo_id.name.lower())
+        return self.root.joinpath("repositories", *parts)
+
+    def _lock(self, repo_id: RepoId) -> Path:
+        folder = self._lock_folder(repo_id.kind, repo_id.namespace.lower())
+        return folder / f"{repo_id.name.lower()}.lock"
+
+    def _lock_folder(self, kind: str, namespace: str) -> Path:
+        return self.root / "locks" / kind / namespace
