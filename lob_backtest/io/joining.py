@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def join_books(books: Sequence[Book]) -> Book:
                 f"cannot join {first.n_levels} levels ({first.meta.source}) and {book.n_levels} "
                 f"({book.meta.source}); ask for the smaller number of levels"
             )
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         if after.time_ns[0] <= before.time_ns[-1]:
             raise FormatError(
                 f"{before.meta.source} and {after.meta.source} overlap in time; give each day once"

@@ -40,7 +40,10 @@ def inspect_book(book: Book) -> dict[str, Any]:
             "first": float(book.mid_ticks[0]) * book.meta.tick_size,
             "last": float(book.mid_ticks[-1]) * book.meta.tick_size,
         },
-        "spread_ticks": {f"p{q * 100:g}": float(x) for q, x in zip(_QUANTILES, spread, strict=True)},
+        "spread_ticks": {
+            f"p{share * 100:g}": float(ticks)
+            for share, ticks in zip(_QUANTILES, spread, strict=True)
+        },
         "mid_moves_share": float(moved.sum()) / within,
         "events_per_second": book.n_rows / seconds if seconds > 0 else None,
         "repeated_instants_share": 1.0 - float(book.is_last_of_instant.mean()),
@@ -50,7 +53,7 @@ def inspect_book(book: Book) -> dict[str, Any]:
             "ask_all_levels": float(book.ask_size.sum(axis=1).mean()),
             "bid_all_levels": float(book.bid_size.sum(axis=1).mean()),
         },
-        "missing_levels_share": float(((book.ask_size == 0).mean() + (book.bid_size == 0).mean()) / 2),
+        "missing_levels_share": float(np.mean([book.ask_size == 0, book.bid_size == 0])),
     }  # fmt: skip
 
 
