@@ -1,0 +1,185 @@
+"""Measures against hand-computed values, scikit-learn and pandas."""
+
+import doctest
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lob_backtest.metrics
+from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.errors import MetricError
+from lob_backtest.metrics import (
+    bars_per_year,
+    classification_metrics,
+    confusion_matrix,
+    max_drawdown,
+    reliability_bins,
+    sharpe,
+)
+from tests.lob_backtest.books import META, META_ALWAYS_OPEN
+
+
+def test_the_examples_in_the_docstrings_run() -> None:
+    assert doctest.testmod(lob_backtest.metrics).failed == 0
+
+
+def random_predictions(
+    seed: int, n: int, sharpness: float, classes: int = 3
+) -> tuple[IntArray, FloatArray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, n)
+    logits = rng.normal(size=(n, 3)) * sharpness + np.eye(3)[labels]
+    odds = np.exp(logits)
+    return labels, odds / odds.sum(axis=1, keepdims=True)
+
+
+def test_five_decisions_give_the_figures_computed_by_hand() -> None:
+    labels = np.array([0, 1, 2, 2, 1])
+    probabilities = np.array(
+        [
+            [0.8, 0.1, 0.1],  # right
+            [0.1, 0.5, 0.4],  # right
+            [0.2, 0.2, 0.6],  # right
+            [0.5, 0.3, 0.2],  # wrong: down
+            [0.0, 1.0, 0.0],  # right
+        ]
+    )
+    assert confusion_matrix(labels, probabilities).tolist() == [[1, 0, 0], [0, 2, 0], [1, 0, 1]]
+    figures = classification_metrics(labels, probabilities)
+    # F1: down 2/3, flat 1, up 2/3; supports 1, 2, 2.
+    # Bins of 1/15: 0.5 twice (accuracy 1/2), 0.6, 0.8 and 1.0 once each (accuracy 1).
+    # Brier: 0.06, 0.42, 0.24, 0.25 + 0.09 + 0.64 = 0.98, 0.
+    # MCC: (4 * 5 - (1*2 + 2*2 + 2*1)) / sqrt((25 - 9) * (25 - 9)) = 12 / 16.
+    assert figures == pytest.approx(
+        {
+            "accuracy": 0.8,
+            "majority_accuracy": 0.4,
+            "f1_weighted": (2 / 3 + 2 * 1 + 2 * 2 / 3) / 5,
+            "f1_macro": (2 / 3 + 1 + 2 / 3) / 3,
+            "mcc": 0.75,
+            "ece": (2 * 0 + 0.4 + 0.2 + 0) / 5,
+            "brier": (0.06 + 0.42 + 0.24 + 0.98 + 0) / 5,
+        },
+        abs=1e-12,
+    )
+
+
+@pytest.mark.parametrize(
+    ("seed", "n", "sharpness", "classes"),
+    [(0, 500, 1.0, 3), (1, 37, 3.0, 3), (2, 200_000, 0.3, 3), (3, 60, 1.0, 2), (4, 9, 2.0, 1)],
+)
+def test_classification_metrics_equal_scikit_learn(
+    seed: int, n: int, sharpness: float, classes: int
+) -> None:
+    from sklearn import metrics as reference
+
+    labels, probabilities = random_predictions(seed, n, sharpness, classes)
+    predicted = probabilities.argmax(axis=1)
+    counts = reference.confusion_matrix(labels, predicted, labels=[0, 1, 2])
+    assert confusion_matrix(labels, probabilities).tolist() == counts.tolist()
+    one_hot = np.eye(3)[labels]
+    squares = [reference.mean_squared_error(one_hot[:, c], probabilities[:, c]) for c in range(3)]
+    expected = {
+        "accuracy": reference.accuracy_score(labels, predicted),
+        "majority_accuracy": np.bincount(labels).max() / n,
+        "f1_weighted": reference.f1_score(labels, predicted, average="weighted"),
+        "f1_macro": reference.f1_score(labels, predicted, average="macro"),
+        "mcc": reference.matthews_corrcoef(labels, predicted),
+        "brier": sum(squares),
+    }
+    figures = classification_metrics(labels, probabilities)
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_calibration_error_equals_scikit_learns_calibration_curve(seed: int) -> None:
+    from sklearn.calibration import calibration_curve
+
+    labels, probabilities = random_predictions(seed, 2000, 1.5)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    accuracy, mean_confidence = calibration_curve(correct, confidence, n_bins=15)
+    bins = [item for item in reliability_bins(labels, probabilities) if item["n"]]
+    assert [item["accuracy"] for item in bins] == pytest.approx(accuracy, abs=1e-12)
+    assert [item["confidence"] for item in bins] == pytest.approx(mean_confidence, abs=1e-12)
+    n = np.array([item["n"] for item in bins])
+    ece = float((n * np.abs(accuracy - mean_confidence)).sum() / 2000)
+    figures = classification_metrics(labels, probabilities)
+    assert figures["ece"] == pytest.approx(ece, abs=1e-12)
+
+
+def test_every_decision_is_in_exactly_one_reliability_bin() -> None:
+    labels, probabilities = random_predictions(5, 300, 2.0)
+    bins = reliability_bins(labels, probabilities, n_bins=10)
+    assert sum(item["n"] for item in bins) == 300
+    assert [item["low"] for item in bins[1:]] == [item["high"] for item in bins[:-1]]
+    assert (bins[0]["low"], bins[-1]["high"]) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "message"),
+    [
+        ([], np.empty((0, 3)), "no decisions"),
+        ([0, -1], np.full((2, 3), 1 / 3), r"1 of 2 labels are not 0, 1 or 2 \(first -1\)"),
+        ([0, 1], np.full((3, 3), 1 / 3), r"shape \(3, 3\); needs \(2, 3\)"),
+        ([0], np.array([[np.nan, 0.5, 0.5]]), "1 of 3 probabilities are NaN"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(
+    labels: list[int], probabilities: FloatArray, message: str
+) -> None:
+    with pytest.raises(MetricError, match=message):
+        classification_metrics(np.array(labels, dtype=np.int64), probabilities)
+
+
+@given(st.lists(st.floats(-0.5, 0.5), min_size=2, max_size=50), st.floats(1, 1e6))
+def test_sharpe_equals_pandas(values: list[float], periods: float) -> None:
+    returns = pd.Series(values)
+    if returns.std() < 1e-6:
+        return
+    expected = returns.mean() / returns.std() * periods**0.5
+    assert sharpe(returns.to_numpy(), periods_per_year=periods) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("returns", [[], [0.1], [0.1] * 7, [0.0] * 3])
+def test_sharpe_without_deviation_has_no_figure(returns: list[float]) -> None:
+    assert np.isnan(sharpe(np.array(returns), periods_per_year=252))
+
+
+def test_sharpe_of_a_missing_return_is_refused() -> None:
+    with pytest.raises(MetricError, match="1 of 2 returns are NaN"):
+        sharpe(np.array([0.1, np.nan]), periods_per_year=252)
+
+
+def test_a_year_has_252_sessions_or_365_days_of_bars() -> None:
+    minute = 60_000_000_000
+    assert bars_per_year(META, bar_ns=minute) == 252 * 390
+    assert bars_per_year(META_ALWAYS_OPEN, bar_ns=5 * minute) == 365 * 288
+    half_day = replace(META, session_open="09:00", session_close="10:00")
+    assert bars_per_year(half_day, bar_ns=1_000_000_000) == 252 * 3600
+
+
+@given(st.lists(st.floats(0.01, 1e6), min_size=1, max_size=50))
+def test_drawdown_equals_pandas_running_peak(values: list[float]) -> None:
+    equity = pd.Series(values)
+    expected = -(equity / equity.cummax() - 1).min()
+    assert max_drawdown(equity.to_numpy()) == pytest.approx(expected, abs=1e-12)
+
+
+def test_drawdown_is_a_share_of_equity_not_of_profit() -> None:
+    # Profit goes 0, 10, 5: half of the profit is lost, but 5 of 1010 of the equity.
+    assert max_drawdown(np.array([1000.0, 1010.0, 1005.0])) == pytest.approx(5 / 1010, abs=1e-15)
+
+
+def test_losing_more_than_everything_is_a_drawdown_above_one() -> None:
+    assert max_drawdown(np.array([100.0, -20.0, 10.0])) == pytest.approx(1.2, abs=1e-15)
+
+
+@pytest.mark.parametrize("equity", [[], [0.0, 1.0], [-5.0]])
+def test_equity_without_capital_is_refused(equity: list[float]) -> None:
+    with pytest.raises(MetricError, match="start with a positive value"):
+        max_drawdown(np.array(equity))
