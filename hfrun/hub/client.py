@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HubError
-from hfrun.hub.environment import disable_xet
+from hfrun.hub.environment import prepare_client
 
 _ANSWER_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ def push_folder(
     Raises:
         HubError: nothing to upload, the hub is down, or it refuses the token or the upload.
     """
-    disable_xet()
+    prepare_client()
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
     from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from hfrun.hub.names import KINDS
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.serve import DEFAULT_HOST, DEFAULT_PORT, serve
 from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tokens import ROLES, Accounts
+from hfrun.hub.tokens import ROLES, Accounts, create_token
 
 if TYPE_CHECKING:  # argparse keeps the type for itself, and it has no parameter at run time
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -61,9 +61,7 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _create_token(args: argparse.Namespace) -> int:
-    # A hub may get its first token before it is first served.
-    accounts = Accounts(open_root(args.root, create=True))
-    print(accounts.create_token(args.user, role=args.role))
+    print(create_token(args.root, args.user, role=args.role))
     return 0
 
 

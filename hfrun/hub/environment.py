@@ -1,20 +1,22 @@
-"""The one switch that Hugging Face clients need before they talk to a hub like this one."""
+"""The switches that Hugging Face clients need before they talk to a hub like this one."""
 
 import os
 import sys
 
-_SWITCH = "HF_HUB_DISABLE_XET"
+# Large files go to a Xet storage service where the ``hf_xet`` package is installed. Only the
+# public hub has one; elsewhere the client dies with a ConnectionError.
+# Telemetry asks the public hub for a list of agents, whatever endpoint the request itself is for.
+_SWITCHES = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
 
 
-def disable_xet() -> None:
-    """Make this process, and those it starts, send large files by plain LFS uploads.
+def prepare_client() -> None:
+    """Make clients in this process, and those it starts, use plain LFS and one endpoint only.
 
-    With the ``hf_xet`` package installed, clients send large files to a Xet storage service
-    that only the public hub has; elsewhere they die with a ConnectionError. The client reads
-    the switch once, when ``huggingface_hub`` is imported. Import order should not decide
-    whether a push works, so a copy that is already loaded is switched as well.
+    The client reads its switches once, when ``huggingface_hub`` is imported. Import order should
+    not decide whether a push works, so a copy that is already loaded is switched as well.
     """
-    os.environ[_SWITCH] = "1"
     constants = sys.modules.get("huggingface_hub.constants")
-    if constants is not None:
-        constants.HF_HUB_DISABLE_XET = True  # type: ignore[attr-defined]
+    for switch in _SWITCHES:
+        os.environ[switch] = "1"
+        if constants is not None:
+            setattr(constants, switch, True)

@@ -13,6 +13,7 @@ from hfrun.errors import HubError
 from hfrun.hub.disk import exclusive, write_durably
 from hfrun.hub.names import checked_account
 from hfrun.hub.repository import utc_now
+from hfrun.hub.store import open_root
 
 ROLES = ("read", "write")
 _ID_DIGITS = 12  # of the hash: enough to name a token, useless for guessing it
@@ -26,6 +27,11 @@ class Token:
     user: str
     role: str
     created_at: str
+
+
+def create_token(root: Path, user: str, *, role: str = "write") -> str:
+    """Make a token for the hub of a folder, which may be new, and return it."""
+    return Accounts(open_root(root, create=True)).create_token(user, role=role)
 
 
 class Accounts:
