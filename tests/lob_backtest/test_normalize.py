@@ -1,0 +1,153 @@
+"""Normalization: the slow mean, the columns' order, and statistics of the training rows alone."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lob_backtest.book import Book
+from lob_backtest.errors import BookError, ConfigError, FormatError
+from lob_backtest.normalize import Normalizer, fit_normalizer, slow_mean_ticks
+from tests.lob_backtest.books import book_from_mids, books, random_book, spliced
+
+PRICES = st.sampled_from(["slow_mean", "mid", "absolute"])
+SIZES = st.sampled_from(["log", "raw"])
+
+
+def fitted(book: Book, start: int = 0, stop: int | None = None, **options: Any) -> Normalizer:
+    chosen = {"prices": "slow_mean", "slow_mean_rows": 50, "sizes": "log"} | options
+    return fit_normalizer(
+        book, start_row=start, stop_row=book.n_rows if stop is None else stop, **chosen
+    )
+
+
+def unscaled(n_levels: int, **options: Any) -> Normalizer:
+    """A normalizer that changes no figure: what is left is the reference and the order."""
+    chosen = {"prices": "absolute", "slow_mean_rows": 3, "sizes": "raw"} | options
+    return Normalizer(mean=(0.0,) * 4 * n_levels, scale=(1.0,) * 4 * n_levels, **chosen)
+
+
+def test_the_slow_mean_by_hand_restarts_with_each_session():
+    # Span 3: a new mid weighs one half.
+    book = book_from_mids([100, 102, 104, 200, 204], at_seconds=[0, 1, 2, 86_400, 86_401])
+    mean = slow_mean_ticks(book, 0, 5, span_rows=3)
+    assert mean.tolist() == [100, 101, 102.5, 200, 202]
+    assert slow_mean_ticks(book, 2, 4, span_rows=3).tolist() == [102.5, 200]
+    assert slow_mean_ticks(book, 2, 2, span_rows=3).tolist() == []
+
+
+def test_rows_by_hand_in_each_way_of_taking_prices():
+    # One row after another: ask, ask size, bid, bid size. The second slow mean is 101.
+    book = book_from_mids([100, 102], ask_size=[3, 7], bid_size=[1, 0.5])
+    absolute, mid, slow = (
+        unscaled(1, prices=prices).transform(book).tolist()
+        for prices in ("absolute", "mid", "slow_mean")
+    )
+    assert absolute == [[101, 3, 99, 1], [103, 7, 101, 0.5]]
+    assert mid == [[1, 3, -1, 1], [1, 7, -1, 0.5]]
+    assert slow == [[1, 3, -1, 1], [2, 7, 0, 0.5]]
+    logged = unscaled(1, sizes="log").transform(book)
+    np.testing.assert_allclose(logged[:, [1, 3]], np.log([[4, 2], [8, 1.5]]), rtol=1e-7)
+
+
+def test_the_columns_are_those_of_the_book_table():
+    book = random_book(np.random.default_rng(0), n_levels=4)
+    rows = unscaled(4).transform(book)
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, book.features().astype(np.float32))
+
+
+@pytest.mark.parametrize("prices", ["slow_mean", "mid", "absolute"])
+@pytest.mark.parametrize("sizes", ["log", "raw"])
+def test_the_training_rows_get_mean_zero_and_deviation_one(prices: str, sizes: str):
+    book = random_book(np.random.default_rng(1), n_rows=2_000, n_levels=3, n_sessions=2)
+    normalizer = fitted(book, 300, 1_500, prices=prices, sizes=sizes)
+    rows = normalizer.transform(book, 300, 1_500).astype(np.float64)
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(rows.std(axis=0), 1, atol=1e-5)
+    other = normalizer.transform(book, 1_500).astype(np.float64)
+    assert np.abs(other.std(axis=0) - 1).max() > 1e-3
+
+
+def test_a_constant_column_has_scale_one():
+    book = book_from_mids([100, 101, 102, 103], ask_size=[0.1] * 4, bid_size=[0.3, 0.1, 0.2, 0.7])
+    normalizer = fitted(book, prices="mid")
+    assert normalizer.scale[:3] == (1.0, 1.0, 1.0)
+    assert normalizer.scale[3] == pytest.approx(np.log1p([0.3, 0.1, 0.2, 0.7]).std())
+    np.testing.assert_allclose(normalizer.transform(book)[:, :3], 0, atol=1e-7)
+
+
+@settings(max_examples=60, deadline=None)
+@given(book=books(), prices=PRICES, sizes=SIZES, span=st.integers(1, 80), data=st.data())
+def test_a_part_of_the_rows_equals_the_same_rows_of_the_whole(
+    book: Book, prices: str, sizes: str, span: int, data: st.DataObject
+):
+    start = data.draw(st.integers(0, book.n_rows))
+    stop = data.draw(st.integers(start, book.n_rows))
+    normalizer = fitted(book, prices=prices, sizes=sizes, slow_mean_rows=span)
+    whole = normalizer.transform(book)
+    assert whole.shape == (book.n_rows, 4 * book.n_levels)
+    assert np.all(np.isfinite(whole))
+    np.testing.assert_array_equal(normalizer.transform(book, start, stop), whole[start:stop])
+
+
+@settings(max_examples=60, deadline=None)
+@given(book=books(), prices=PRICES, sizes=SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_no_row_and_no_statistic_depends_on_a_later_row(
+    book: Book, prices: str, sizes: str, seed: int, data: st.DataObject
+):
+    stop = data.draw(st.integers(1, book.n_rows - 1))
+    other = random_book(np.random.default_rng(seed), book.n_rows, book.n_levels)
+    changed = spliced(book, other, stop)
+    one = fitted(book, 0, stop, prices=prices, sizes=sizes)
+    same = fitted(changed, 0, stop, prices=prices, sizes=sizes)
+    assert one == same
+    np.testing.assert_array_equal(one.transform(book)[:stop], one.transform(changed)[:stop])
+
+
+def test_a_row_depends_on_no_earlier_session():
+    book = random_book(np.random.default_rng(2), n_rows=200, n_sessions=2)
+    alone = book.rows(100, 200)
+    normalizer = fitted(book)
+    np.testing.assert_array_equal(normalizer.transform(book, 100), normalizer.transform(alone))
+
+
+def test_json_gives_back_an_equal_normalizer():
+    normalizer = fitted(random_book(np.random.default_rng(3), n_levels=3))
+    assert Normalizer.from_dict(json.loads(json.dumps(normalizer.to_dict()))) == normalizer
+
+
+def test_what_is_no_normalizer_is_refused():
+    good = unscaled(1).to_dict()
+    with pytest.raises(FormatError, match=r"has the keys .*; got \['mean', 'prices'"):
+        Normalizer.from_dict({name: good[name] for name in ("mean", "prices")} | {"typo": 1})
+    for change, match in [
+        ({"mean": [0.0] * 3}, "got 3 means and 4 scales"),
+        ({"mean": [float("nan")] * 4}, "needs 4 finite figures a level"),
+        ({"mean": ["a"] * 4}, "figures must be numbers"),
+        ({"scale": [1.0, 0.0, 1.0, 1.0]}, r"got the scale 0\.0; needs scales above 0"),
+    ]:
+        with pytest.raises(FormatError, match=match):
+            Normalizer.from_dict(good | change)
+
+
+def test_a_book_of_another_depth_is_refused():
+    book = random_book(np.random.default_rng(4), n_levels=2)
+    with pytest.raises(BookError, match="got 2 levels, but the normalization was fitted on 3"):
+        unscaled(3).transform(book)
+
+
+def test_choices_and_rows_that_cannot_be_are_refused():
+    book = book_from_mids([100, 101, 102])
+    with pytest.raises(ConfigError, match="prices='median' and sizes='log': prices is slow_mean"):
+        fitted(book, prices="median")
+    with pytest.raises(ConfigError, match="sizes is log or raw"):
+        fitted(book, sizes="sqrt")
+    with pytest.raises(ConfigError, match="slow_mean_rows=0: needs a span of at least 1"):
+        fitted(book, slow_mean_rows=0)
+    for start, stop in [(2, 2), (0, 4), (-1, 2)]:
+        with pytest.raises(BookError, match=f"got the training rows {start} to {stop}"):
+            fitted(book, start, stop)
