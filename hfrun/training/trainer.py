@@ -1,0 +1,352 @@
+"""A Trainer whose figures mean what they say.
+
+What differs from transformers' Trainer, and why:
+
+- The evaluation loss is plain cross-entropy, whatever training optimizes: with class weights or
+  label smoothing in it, no two configs could be compared.
+- The training loss is a sum over samples divided by the number of samples of the whole optimizer
+  step, over all micro-batches and processes, so that neither changes loss or gradients.
+- The gradient norm is recorded at every step, before and after clipping; logs carry the mean and
+  percentiles over the interval that they close, not the last step's norm.
+- Accuracy on a fixed part of train is measured in evaluation mode beside every evaluation.
+- A loss that is not finite is logged as that, not as 0.
+- Weight decay leaves out biases and every normalization layer.
+- What is recorded travels with the checkpoint: a resumed run logs what an uninterrupted one would.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from transformers import PrinterCallback, ProgressCallback, Trainer
+from transformers.trainer_utils import EvalLoopOutput
+from transformers.utils.logging import disable_progress_bar
+
+from hfrun.errors import TrainingError
+from hfrun.training.callbacks import MetricsFile, ProgressLines, StopRulesCallback
+from hfrun.training.losses import mean_over, sample_losses
+from hfrun.training.parameter_groups import decayed_parameter_names
+from hfrun.training.schedules import ScheduleOptions, build_warmup_cosine
+from hfrun.training.step_records import StepRecords, mean_loss, norm_statistics
+from hfrun.training.stop_rules import StopRules
+from hfrun.training.weighting import (
+    BalancedSampler,
+    IntArray,
+    LossOptions,
+    balanced_class_weights,
+)
+
+GRAD_NORM_FILE = "grad_norm.jsonl"
+_CHECKPOINT_FILE = "measurements.json"
+
+_log = logging.getLogger(__name__)
+
+
+class MeasuredTrainer(Trainer):
+    """transformers' Trainer for classifiers, on books or text, with the differences above.
+
+    Datasets give the model's inputs, ``labels`` and, for ``LossOptions(sample_weights=True)``,
+    ``sample_weight`` (see ``clipped_sample_weights``). Pass ``remove_unused_columns=False`` for
+    datasets that form their columns on access.
+
+    Args:
+        loss: how training weighs its samples.
+        schedule: warm-up and cosine; None for ``TrainingArguments.lr_scheduler_type``.
+        stop_rules: judged at every evaluation, and ``non_finite`` at every step.
+        gap_samples: size of the fixed part of train whose accuracy is measured beside every
+            evaluation; 0 for none. It is drawn once, by ``TrainingArguments.seed``.
+        train_labels: ``(N,)`` classes of the training samples; needed by the balanced sampler
+            and by "balanced" class weights, so that no window is formed to look at its label.
+        channels_last: keep convolution weights in that memory format, which CPUs prefer.
+        kwargs: those of ``Trainer``.
+
+    Raises:
+        TrainingError: options that contradict each other or the labels.
+    """
+
+    # compute_loss normalises over the whole accumulated batch by itself.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        *,
+        loss: LossOptions | None = None,
+        schedule: ScheduleOptions | None = None,
+        stop_rules: StopRules | None = None,
+        gap_samples: int = 1024,
+        train_labels: IntArray | None = None,
+        channels_last: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs.get("compute_loss_func") is not None:
+            raise TrainingError("compute_loss_func is not used here; say it with LossOptions")
+        super().__init__(**kwargs)
+        if self.args.label_smoothing_factor:
+            raise TrainingError(
+                f"label_smoothing_factor={self.args.label_smoothing_factor} would be overruled; "
+                "set LossOptions(label_smoothing=...) instead"
+            )
+        self.args.logging_nan_inf_filter = False
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        self.loss_options = loss or LossOptions()
+        self.schedule_options = schedule
+        self.gap_samples = gap_samples
+        self.train_labels = train_labels
+        self._class_weights = self._class_weight_tensor()
+        self._gap_loader: DataLoader[Any] | None = None
+        self._step_loss = torch.zeros((), device=self.args.device)
+        path = Path(self.args.output_dir) / GRAD_NORM_FILE if self.args.should_save else None
+        self.records = StepRecords(path, max_norm=self.args.max_grad_norm)
+        self.stopper = StopRulesCallback(stop_rules or StopRules([]), self.records, self.log)
+        self.add_callback(MetricsFile())
+        self.add_callback(self.stopper)
+        self._use_lines_without_terminal()
+
+    # ---- what is optimized ----
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Weighted loss in training; in evaluation plain cross-entropy, mean over the batch."""
+        inputs = dict(inputs)
+        labels, sample_weight = inputs.pop("labels", None), inputs.pop("sample_weight", None)
+        if labels is None:
+            raise TrainingError(f"no labels among {sorted(inputs)}; training needs them")
+        outputs = model(**inputs)
+        if model.training:
+            losses = self._training_losses(outputs.logits, labels, sample_weight)
+            # processes average their gradients: each gives its share of the whole sum
+            processes = 1 if num_items_in_batch is None else self.args.world_size
+            loss = mean_over(losses, num_items_in_batch) * processes
+        else:
+            loss = sample_losses(outputs.logits, labels).mean()
+        return (loss, outputs) if return_outputs else loss
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Tensor | int | None]:
+        """The micro-batches of an optimizer step and their samples over all processes."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        samples = torch.tensor(sum(len(batch["labels"]) for batch in batches), device=device)
+        if self.args.world_size > 1:
+            samples = self.accelerator.gather(samples).sum()
+        return batches, samples
+
+    def _training_losses(
+        self, logits: Tensor, labels: Tensor, sample_weight: Tensor | None
+    ) -> Tensor:
+        options = self.loss_options
+        if options.sample_weights and sample_weight is None:
+            raise TrainingError(
+                "sample weights were asked for, but the data has no sample_weight column"
+            )
+        return sample_losses(
+            logits,
+            labels,
+            label_smoothing=options.label_smoothing,
+            class_weights=self._class_weights,
+            sample_weight=sample_weight if options.sample_weights else None,
+        )
+
+    def _class_weight_tensor(self) -> Tensor | None:
+        chosen, num_labels = self.loss_options.class_weights, self.model.config.num_labels
+        if chosen is None:
+            return None
+        if isinstance(chosen, str):
+            weights = balanced_class_weights(self._known_labels(), num_labels=num_labels)
+        else:
+            weights = np.asarray(chosen, dtype=np.float64)
+        if weights.shape != (num_labels,) or not (np.isfinite(weights) & (weights >= 0)).all():
+            raise TrainingError(
+                f"class_weights {weights.tolist()}; needs {num_labels} numbers of at least 0"
+            )
+        return torch.tensor(weights, dtype=torch.float32, device=self.args.device)
+
+    def _known_labels(self) -> IntArray:
+        if self.train_labels is None or len(self.train_labels) != len(self.train_dataset):
+            got = "none" if self.train_labels is None else f"{len(self.train_labels)}"
+            raise TrainingError(
+                f"balancing needs train_labels, one a training sample, got {got}; pass them"
+            )
+        return np.asarray(self.train_labels, dtype=np.int64)
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[Any] | None:
+        if not self.loss_options.balanced_sampler:
+            return super()._get_train_sampler(train_dataset)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        labels, num_labels = self._known_labels(), self.model.config.num_labels
+        return BalancedSampler(labels, num_labels=num_labels, seed=seed)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: Optimizer | None = None
+    ) -> LRScheduler:
+        """Warm-up and cosine, once an optimizer step, where a schedule was given."""
+        if self.schedule_options is None or self.lr_scheduler is not None:
+            return super().create_scheduler(num_training_steps, optimizer)
+        self.lr_scheduler = build_warmup_cosine(
+            optimizer or self.optimizer,
+            self.schedule_options,
+            warmup_steps=self.args.get_warmup_steps(num_training_steps),
+            total_steps=num_training_steps,
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
+        """Weights of layers; upstream would decay batch norms that stand in a Sequential."""
+        return decayed_parameter_names(model)
+
+    # ---- what is measured ----
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As ``Trainer.train``; what an earlier call recorded is forgotten unless it is resumed."""
+        self.records.reset()
+        self.stopper.reset()
+        return super().train(*args, **kwargs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Tensor:
+        """As ``Trainer.training_step``, adding the micro-batch's share to the step's loss."""
+        loss = super().training_step(*args, **kwargs)
+        self._step_loss = self._step_loss + loss
+        return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        """Called once an optimizer step, after clipping, with the norm from before it."""
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        loss = self._step_loss
+        if self.args.world_size > 1:
+            loss = self.accelerator.reduce(loss, reduction="mean")
+        step = self.state.global_step + 1
+        self.records.add(step=step, loss=float(loss), norm=float(norm))
+        self._step_loss = torch.zeros_like(self._step_loss)
+        return norm
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Complete a log event before anyone sees it: the history, the trackers, the file."""
+        if "loss" in logs:
+            recent = self.records.take("log")
+            logs.update(norm_statistics(recent, max_norm=self.records.max_norm))
+            logs["loss"] = mean_loss(recent)
+            for callback in self.callback_handler.callbacks:
+                logs.update(getattr(callback, "logged_values", {}))
+            if not torch.isfinite(self._tr_loss):
+                # upstream empties its sum by subtracting it from itself, and NaN stays NaN
+                self._tr_loss.zero_()
+        elif "train_runtime" in logs and self.records.steps:
+            logs["train_loss"] = mean_loss(self.records.steps)
+            logs.update({f"run_{name}": v for name, v in self.records.statistics().items()})
+        super().log(logs, start_time)
+
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader[Any],
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
+        """As ``Trainer.evaluation_loop``; during training an evaluation also says how train is."""
+        output = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+        )
+        if self.is_in_train and metric_key_prefix == "eval":
+            recent = self.records.take("evaluation")
+            if recent:
+                output.metrics["train_loss"] = mean_loss(recent)
+                output.metrics.update(norm_statistics(recent, max_norm=self.records.max_norm))
+            output.metrics.update(self._gap_metrics(output.metrics, ignore_keys))
+        return output
+
+    def _gap_metrics(
+        self, evaluated: Mapping[str, Any], ignore_keys: list[str] | None
+    ) -> dict[str, float]:
+        """Train accuracy, weighted F1 and cross-entropy in evaluation mode, and the gap."""
+        if not self.gap_samples or "eval_accuracy" not in evaluated:
+            return {}
+        if self._gap_loader is None:
+            self._gap_loader = self.get_test_dataloader(self._gap_dataset())
+        measured = (
+            super()
+            .evaluation_loop(
+                self._gap_loader, "Part of train", None, ignore_keys, metric_key_prefix="train"
+            )
+            .metrics
+        )
+        gap = {name: measured[name] for name in ("train_accuracy", "train_f1_weighted")
+               if name in measured}  # fmt: skip
+        gap["train_cross_entropy"] = measured["train_loss"]
+        gap["train_eval_gap"] = measured["train_accuracy"] - evaluated["eval_accuracy"]
+        return gap
+
+    def _gap_dataset(self) -> Any:
+        samples = len(self.train_dataset)
+        rng = np.random.default_rng(self.args.seed)
+        size = min(self.gap_samples, samples)
+        chosen = np.sort(rng.choice(samples, size=size, replace=False)).tolist()
+        if hasattr(self.train_dataset, "select"):  # datasets.Dataset, with its transform
+            return self.train_dataset.select(chosen)
+        return Subset(self.train_dataset, chosen)
+
+    def prediction_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """As ``Trainer.prediction_step``; sample weights are for training alone."""
+        kept = {name: value for name, value in inputs.items() if name != "sample_weight"}
+        return super().prediction_step(model, kept, *args, **kwargs)
+
+    def run_summary(self) -> dict[str, Any]:
+        """What a run's provenance records of its training: steps, norms, the rule that fired."""
+        return {
+            "steps": len(self.records.steps),
+            "gradient": self.records.statistics(),
+            "stopped_by": self.stopper.fired.to_dict() if self.stopper.fired else None,
+            "best_metric": self.state.best_metric,
+            "best_step": self.state.best_global_step,
+        }
+
+    # ---- what travels with a checkpoint ----
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.args.should_save:
+            state = {"records": self.records.state_dict(), "rules": self.stopper.rules.state_dict()}
+            Path(output_dir, _CHECKPOINT_FILE).write_text(json.dumps(state), encoding="utf-8")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is None:
+            return
+        path = Path(checkpoint, _CHECKPOINT_FILE)
+        if not path.is_file():
+            _log.warning("%s has no %s: records start afresh", checkpoint, _CHECKPOINT_FILE)
+            return
+        state = json.loads(path.read_text(encoding="utf-8"))
+        self.records.load_state_dict(state["records"])
+        self.stopper.rules.load_state_dict(state["rules"])
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if "sample_weight" not in self._signature_columns:
+            self._signature_columns.append("sample_weight")
+
+    def _use_lines_without_terminal(self) -> None:
+        """Plain lines instead of a bar in a pipe or file, and instead of printed dicts."""
+        replaced = [PrinterCallback] if sys.stderr.isatty() else [PrinterCallback, ProgressCallback]
+        present = [type(callback) for callback in self.callback_handler.callbacks]
+        if any(callback in present for callback in replaced):
+            for callback in replaced:
+                self.remove_callback(callback)
+            self.add_callback(ProgressLines())
+            disable_progress_bar()  # of loading and saving weights
