@@ -88,7 +88,7 @@ def mcc(counts: IntArray) -> float:
     covariance = float(np.trace(counts) * n - true @ predicted)
     # Python integers: the product of the two would overflow int64 from 55,000 decisions on.
     spread = int(n * n - true @ true) * int(n * n - predicted @ predicted)
-    return covariance / math.sqrt(spread) if spread > 0 else 0.0
+    return float(covariance / math.sqrt(spread)) if spread > 0 else 0.0
 
 
 def expected_calibration_error(labels: IntArray, probabilities: FloatArray) -> float:
@@ -100,7 +100,7 @@ def expected_calibration_error(labels: IntArray, probabilities: FloatArray) -> f
     """
     bins = reliability_bins(labels, probabilities)
     gaps = sum(item["n"] * abs(item["accuracy"] - item["confidence"]) for item in bins)
-    return gaps / labels.shape[0]
+    return float(gaps / labels.shape[0])
 
 
 def brier_score(labels: IntArray, probabilities: FloatArray) -> float:
