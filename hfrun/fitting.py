@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from transformers import (
     AutoConfig,
@@ -50,6 +51,7 @@ _ARGUMENT_DEFAULTS = {
     "metric_for_best_model": "eval_loss",
     "greater_is_better": False,
     "save_total_limit": 2,
+    "dataloader_pin_memory": torch.cuda.is_available(),
     "report_to": "none",
 }
 
