@@ -1,6 +1,6 @@
 """A small classification problem and a Trainer for it, quick enough to train in a test."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,23 @@ class Problem:
     labels: np.ndarray
 
     def dataset(self, **columns: Any) -> datasets.Dataset:
-        held = {"features": self.features, "labels": self.labels, **columns}
-        return datasets.Dataset.from_dict(held).with_format("torch")
+        """Windows formed on access, as those of a book are."""
+        held = {"row": np.arange(len(self.labels)), "labels": self.labels, **columns}
+
+        def form(batch: dict[str, list[Any]]) -> dict[str, Any]:
+            formed = {name: torch.as_tensor(batch[name]) for name in batch if name != "row"}
+            return formed | {"features": torch.from_numpy(self.features[batch["row"]])}
+
+        return datasets.Dataset.from_dict(held).with_transform(form)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small are slower on two threads than on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
