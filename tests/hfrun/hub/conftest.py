@@ -4,6 +4,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from huggingface_hub import HfApi  # noqa: E402
 
 from hfrun.hub.serve import running_hub  # noqa: E402
 from hfrun.hub.tokens import Accounts, create_token  # noqa: E402
+
+_NUMBERS = count()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,5 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubUnderTest]:
 @pytest.fixture
 def repo(hub: HubUnderTest, request: pytest.FixtureRequest) -> str:
     """A new model repository of alice, named after the test."""
-    name = (
-        request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")[:60].strip("_-")
-    )
+    name = f"{request.function.__name__.removeprefix('test_')[:60].strip('_')}-{next(_NUMBERS)}"
     return hub.api().create_repo(f"alice/{name}").repo_id

@@ -1,0 +1,185 @@
+"""Tokens, organisations, the commands that make them, and the server process."""
+
+import argparse
+import hashlib
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hfrun.errors import HubError
+from hfrun.hub.commands import add_parser
+from hfrun.hub.names import RepoId
+from hfrun.hub.serve import running_hub, serve
+from hfrun.hub.store import HubStore
+from hfrun.hub.tokens import Accounts, create_token
+
+
+def run(*arguments: str) -> int:
+    """Run ``hfrun hub ...`` as the top-level command does."""
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(required=True))
+    args = parser.parse_args(["hub", *arguments])
+    return int(args.run(args))
+
+
+def test_of_a_token_only_its_hash_is_kept_and_only_the_owner_may_read_it(tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    token = create_token(root, "alice")
+    assert len(token) == 46  # hf_ and 32 random bytes in base64
+    assert token != create_token(root, "alice")
+    stored = b"".join(path.read_bytes() for path in root.rglob("*") if path.is_file())
+    assert token.encode() not in stored
+    assert hashlib.sha256(token.encode()).hexdigest().encode() in stored
+    assert (root / "accounts.json").stat().st_mode & 0o077 == 0
+    known = Accounts(root).who(token)
+    assert known is not None
+    assert (known.user, known.role) == ("alice", "write")
+    assert Accounts(root).who(token + "x") is None
+
+
+def test_a_revoked_token_is_unknown_at_once_to_a_server_that_runs(tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    token = create_token(root, "alice")
+
+    def status(endpoint: str) -> int:
+        connection = http.client.HTTPConnection(endpoint.removeprefix("http://"), timeout=30)
+        connection.request("GET", "/api/whoami-v2", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse().status
+        connection.close()
+        return answer
+
+    with running_hub(root) as hub:
+        assert status(hub.endpoint) == 200
+        Accounts(root).revoke(Accounts(root).tokens()[0].id)
+        assert status(hub.endpoint) == 401
+    with pytest.raises(HubError, match="token list shows them"):
+        Accounts(root).revoke("000000000000")
+
+
+def test_organisations_have_users_as_members_and_names_of_their_own(tmp_path: Path) -> None:
+    root = tmp_path / "hub"
+    create_token(root, "Alice")
+    create_token(root, "bob")
+    accounts = Accounts(root)
+    accounts.create_organisation("desk", members=["alice"])
+    accounts.create_organisation("desk", members=["bob"])
+    assert accounts.organisations_of("ALICE") == accounts.organisations_of("bob") == ["desk"]
+    with pytest.raises(HubError, match=r"\['carol'\] are not"):
+        accounts.create_organisation("other", members=["bob", "carol"])
+    with pytest.raises(HubError, match="is a user; choose another name"):
+        accounts.create_organisation("alice", members=["bob"])
+    with pytest.raises(HubError, match="tokens are for users"):
+        create_token(root, "DESK")
+    for name in ("api", "datasets", "a/b", "", "-a"):
+        with pytest.raises(HubError, match="got account"):
+            create_token(root, name)
+
+
+def test_the_commands_make_list_and_revoke(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(tmp_path / "hub")
+    assert run("token", "create", "alice", "--root", root, "--role", "read") == 0
+    token = capsys.readouterr().out
+    assert token.count("\n") == 1
+    known = Accounts(Path(root)).who(token.strip())
+    assert known is not None
+    assert known.role == "read"
+    assert run("org", "create", "desk", "--root", root, "--member", "alice") == 0
+    assert run("token", "list", "--root", root, "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["id"], row["user"], row["role"]) for row in rows] == [(known.id, "alice", "read")]
+    assert run("token", "list", "--root", root) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["id", "user", "role", "created_at"]
+    assert run("token", "revoke", known.id, "--root", root) == 0
+    assert Accounts(Path(root)).tokens() == []
+    with pytest.raises(HubError, match="holds no hub"):
+        run("ls", "--root", str(tmp_path / "missing"))
+
+
+def test_ls_shows_every_repository_with_its_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "hub"
+    create_token(root, "alice")
+    repo_id = RepoId(kind="datasets", namespace="alice", name="d")
+    made = HubStore(root).create(repo_id, private=True, author="alice", sdk=None)
+    assert run("ls", "--root", str(root), "--json") == 0
+    commit = made.commit(made.head("main"))
+    assert json.loads(capsys.readouterr().out) == [
+        {
+            "kind": "datasets",
+            "id": "alice/d",
+            "private": True,
+            "commit": commit.id,
+            "last_modified": commit.date,
+            "files": 1,
+            "bytes": commit.tree[".gitattributes"].size,
+        }
+    ]
+    assert run("ls", "--root", str(root)) == 0
+    assert "alice/d" in capsys.readouterr().out
+
+
+def test_a_hub_without_tokens_is_not_opened_to_the_network(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="which others can reach, and a hub without tokens"):
+        serve(tmp_path / "hub", "0.0.0.0", 0)
+
+
+def test_a_taken_port_is_one_clear_error(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        message = rf"127.0.0.1 port {port}, which cannot be listened on \(.*in use"
+        with pytest.raises(HubError, match=message):
+            serve(tmp_path / "hub", port=port)
+        with pytest.raises(HubError, match=message), running_hub(tmp_path / "hub", port=port):
+            pass
+
+
+def test_a_missing_extra_is_one_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(HubError, match=r"no package uvicorn.*pip install 'hfrun\[hub\]'"):
+        serve(tmp_path / "hub")
+
+
+def test_the_server_ends_with_the_block_even_after_an_error(tmp_path: Path) -> None:
+    endpoints = []
+
+    def fail_inside() -> None:
+        with running_hub(tmp_path / "hub") as hub:
+            endpoints.append(hub.endpoint)
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        fail_inside()
+    host, port = endpoints[0].removeprefix("http://").split(":")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((host, int(port)), timeout=5)
+
+
+def test_user_errors_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    command = [sys.executable, "-m", "hfrun.hub", "ls", "--root", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "holds no hub" in done.stderr
+
+
+def test_the_hubs_commands_need_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, hfrun.hub.commands, hfrun.hub.client, hfrun.hub.card; "
+        "print({'torch', 'transformers', 'huggingface_hub', 'starlette', 'uvicorn'} "
+        "& set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
