@@ -12,6 +12,7 @@ import pandas as pd
 
 from lob_backtest.book import BookMeta, FloatArray, IntArray
 from lob_backtest.errors import MetricError
+from lob_backtest.portfolio import Account
 
 N_CLASSES = 3
 ECE_BINS = 15  # Guo et al. (2017)
@@ -199,6 +200,45 @@ def max_drawdown(equity: FloatArray) -> float:
         raise MetricError("equity needs to start with a positive value: the capital")
     peak = np.maximum.accumulate(equity)
     return float(((peak - equity) / peak).max())
+
+
+def portfolio_metrics(account: Account, *, periods_per_year: float) -> dict[str, float]:
+    """The figures of one strategy at one cost level, over the account's bars.
+
+    gross_return, net_return   profit before and after costs as a share of the capital; simple,
+                               so that folds add up
+    max_drawdown               of the equity at the bars' ends, a share of its peak
+    sharpe                     of the bars' net returns, annualised
+    turnover                   notional bought and sold as a multiple of the capital
+    trades                     round trips: flat to flat, or to the opposite side
+    hit_rate                   share of them with a net profit; NaN without any
+    costs_paid                 fees and half-spreads in currency
+
+    Args:
+        account: the whole run, or ``account.of_fold(k)``.
+        periods_per_year: bars in a year, see ``bars_per_year``.
+    """
+    trades = account.trade_pnl.size
+    return {
+        "gross_return": float(account.gross_pnl.sum() / account.capital),
+        "net_return": float(account.net_pnl.sum() / account.capital),
+        "max_drawdown": max_drawdown(account.equity),
+        "sharpe": sharpe(account.net_returns, periods_per_year=periods_per_year),
+        "turnover": float(account.traded_notional.sum() / account.capital),
+        "trades": trades,
+        "hit_rate": float((account.trade_pnl > 0).mean()) if trades else float("nan"),
+        "costs_paid": account.costs_paid,
+    }
+
+
+def break_even_bps(account: Account) -> float:
+    """Cost of each traded unit, in basis points of its notional, that would eat the gross profit.
+
+    ``10,000 * gross profit / traded notional``: half-spread and fee together, one side of a
+    trade. Negative for a strategy that loses before costs; NaN for one that never trades.
+    """
+    traded = float(account.traded_notional.sum())
+    return 10_000 * float(account.gross_pnl.sum()) / traded if traded > 0 else float("nan")
 
 
 def _f1(counts: IntArray) -> FloatArray:
