@@ -50,10 +50,12 @@ class DeepLobConfig(PretrainedConfig):
             "lstm_hidden": (lstm_hidden, 1),
         }
         wrong = [
-            f"{key}={got} (at least {need})" for key, (got, need) in sizes.items() if got < need
+            f"{key}={got!r} (a whole number of at least {need})"
+            for key, (got, need) in sizes.items()
+            if not isinstance(got, int) or got < need
         ]
-        if not 0.0 <= dropout < 1.0:
-            wrong.append(f"dropout={dropout} (0 <= dropout < 1)")
+        if not isinstance(dropout, int | float) or not 0.0 <= dropout < 1.0:
+            wrong.append(f"dropout={dropout!r} (0 <= dropout < 1)")
         if id2label is not None and num_labels not in (None, len(id2label)):
             wrong.append(f"num_labels={num_labels} beside {len(id2label)} names in id2label")
         if wrong:

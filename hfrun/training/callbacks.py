@@ -46,6 +46,7 @@ class StopRulesCallback(TrainerCallback):
     ) -> None:
         self.rules = rules
         self.fired: Fired | None = None
+        self._was_stopped = False
         self._records = records
         self._log = log
 
@@ -53,6 +54,28 @@ class StopRulesCallback(TrainerCallback):
         """Forget everything: a new run begins."""
         self.rules.reset()
         self.fired = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the rules' memory, and the rule that fired."""
+        fired = None if self.fired is None else self.fired.to_dict()
+        return {"rules": self.rules.state_dict(), "fired": fired}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take up a run where its checkpoint left it; one that a rule ended stays ended."""
+        self.rules.load_state_dict(saved["rules"])
+        self.fired = None if saved["fired"] is None else Fired.from_dict(saved["fired"])
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._was_stopped = self.fired is not None
+        control.should_training_stop = self._was_stopped
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if self._was_stopped:  # what this epoch had to say is in the checkpoint already
+            control.should_log = control.should_evaluate = control.should_save = False
 
     def on_pre_optimizer_step(
         self,

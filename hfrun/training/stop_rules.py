@@ -48,6 +48,11 @@ class Fired:
         value = self.value if math.isfinite(self.value) else str(self.value)
         return asdict(self) | {"value": value}
 
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> "Fired":
+        """What ``to_dict`` gave."""
+        return cls(**{**saved, "value": float(saved["value"])})
+
 
 @dataclass(kw_only=True)
 class RuleState:

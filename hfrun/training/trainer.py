@@ -139,7 +139,12 @@ class MeasuredTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Tensor | int | None]:
-        """The micro-batches of an optimizer step and their samples over all processes."""
+        """The micro-batches of an optimizer step and their samples over all processes.
+
+        None of either for a resumed run that a stop rule had ended.
+        """
+        if self.control.should_training_stop:
+            return [], None
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         samples = torch.tensor(sum(len(batch["labels"]) for batch in batches), device=device)
         if self.args.world_size > 1:
@@ -321,7 +326,7 @@ class MeasuredTrainer(Trainer):
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
-            state = {"records": self.records.state_dict(), "rules": self.stopper.rules.state_dict()}
+            state = {"records": self.records.state_dict(), "stopper": self.stopper.state_dict()}
             Path(output_dir, _CHECKPOINT_FILE).write_text(json.dumps(state), encoding="utf-8")
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
@@ -334,7 +339,10 @@ class MeasuredTrainer(Trainer):
             return
         state = json.loads(path.read_text(encoding="utf-8"))
         self.records.load_state_dict(state["records"])
-        self.stopper.rules.load_state_dict(state["rules"])
+        self.stopper.load_state_dict(state["stopper"])
+        if self.stopper.fired is not None:
+            reason = self.stopper.fired.reason
+            _log.warning("%s was ended by a stop rule (%s): no step is left", checkpoint, reason)
 
     def _set_signature_columns_if_needed(self) -> None:
         super()._set_signature_columns_if_needed()

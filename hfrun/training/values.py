@@ -4,8 +4,8 @@ points {0: 0.1, 3: 0.3}    hold    0.1 0.1 0.1 0.3 0.3      from each point on
                            linear  0.1 0.17 0.23 0.3 0.3    straight from point to point
 """
 
+import math
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,14 +29,20 @@ class ValueSchedule:
         between: "hold" keeps each point's value until the next, "linear" joins them.
     """
 
-    points: Mapping[float, float]
+    points: dict[float, float]
     unit: Literal["epoch", "step"] = "epoch"
     between: Literal["hold", "linear"] = "hold"
 
     def __post_init__(self) -> None:
+        held = [*self.points, *self.points.values()]
+        if not all(isinstance(n, int | float) and math.isfinite(n) for n in held):
+            raise TrainingError(
+                f"schedule points {self.points}; needs a number for each position, e.g. "
+                "{0: 0.1, 3: 0.3}"
+            )
         if not self.points or min(self.points) != 0:
             raise TrainingError(
-                f"schedule points {dict(self.points)}; needs a value at 0 and, if it is to "
+                f"schedule points {self.points}; needs a value at 0 and, if it is to "
                 "change, at later positions"
             )
 

@@ -68,9 +68,12 @@ def test_class_names_follow_the_config() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"levels": 0}, r"levels=0 \(at least 1\)"),
-        ({"window": 18}, r"window=18 \(at least 19\)"),
+        ({"levels": 0}, r"levels=0 \(a whole number of at least 1\)"),
+        ({"window": 18}, r"window=18 \(.* at least 19\)"),
+        ({"lstm_hidden": 4.5}, r"lstm_hidden=4.5 \(a whole number"),
+        ({"conv_channels": "8"}, r"conv_channels='8' \(a whole number"),
         ({"dropout": 1.0}, r"dropout=1.0"),
+        ({"dropout": "high"}, r"dropout='high'"),
         ({"id2label": {0: "a"}, "num_labels": 3}, "num_labels=3 beside 1 names"),
     ],
 )

@@ -162,6 +162,25 @@ def test_stop_rules_count_on_across_a_resume(make_trainer) -> None:
     assert resumed.state.epoch == 3
 
 
+def test_run_that_a_rule_ended_stays_ended_when_resumed(make_trainer, tmp_path) -> None:
+    def trainer():
+        rules = stop_rules_from([{"rule": "above", "metric": "eval_loss", "limit": 0.0}])
+        arguments = {"save_strategy": "epoch", "num_train_epochs": 9}
+        return make_trainer(stop_rules=rules, arguments=arguments)
+
+    ended, resumed = trainer(), trainer()
+    ended.train()
+    resumed.train(resume_from_checkpoint=True)
+    assert resumed.state.global_step == ended.state.global_step == 5
+    assert resumed.run_summary() == ended.run_summary()
+    histories = [
+        [_without_time(event) for event in one.state.log_history] for one in (ended, resumed)
+    ]
+    assert histories[0] == histories[1]
+    for name, weight in ended.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], weight), name
+
+
 def test_training_again_without_resuming_starts_its_records_afresh(make_trainer, tmp_path) -> None:
     trainer = make_trainer(arguments={"max_steps": 3})
     trainer.train()

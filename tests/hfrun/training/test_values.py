@@ -31,6 +31,12 @@ def test_a_schedule_without_a_value_at_the_beginning_is_refused(points) -> None:
         ValueSchedule(points=points)
 
 
+@pytest.mark.parametrize("points", [{0: "x"}, {0: None}, {"0": 0.1}, {0: float("nan")}])
+def test_points_that_are_no_numbers_are_refused(points) -> None:
+    with pytest.raises(TrainingError, match="needs a number for each position"):
+        ValueSchedule(points=points)
+
+
 def test_values_that_are_no_probability_or_decay_are_refused() -> None:
     with pytest.raises(TrainingError, match=r"dropout of \[1.0\]"):
         DropoutSchedule(constant(1.0))
