@@ -98,7 +98,9 @@ def _verdict(report: Record | None) -> str:
         for gate in _records(report.get("gates"))
     ]
     header = ("gate", "outcome", "value", "limit", "required", "why")
-    return section(f"Verdict: {escaped(report['verdict'])}", table(header, rows) if rows else "")
+    meaning = "The verdict is pass only where every required gate passed."
+    gates = table(header, rows) if rows else ""
+    return section(f"Verdict: {escaped(report['verdict'])}", meaning, gates)
 
 
 def _aggregate(report: Record | None) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -35,7 +35,7 @@ def number(value: Any) -> str:
     return f"{value:.4g}"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     """Whether this is a finite number; True and False are none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False

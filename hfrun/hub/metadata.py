@@ -28,7 +28,7 @@ def card_metadata(card: str) -> dict[str, Any]:
     lines = card.removeprefix("\ufeff").splitlines()
     if not lines or lines[0].strip() != "---":
         return {}
-    closing = next((i for i, line in enumerate(lines[1:], 1) if line.strip() == "---"), None)
+    closing = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
     if closing is None:
         return {}
     text = "\n".join(lines[1:closing])

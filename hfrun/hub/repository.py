@@ -173,7 +173,8 @@ class Repository:
 
     def add_ref(self, kind: str, name: str, commit_id: str) -> None:
         """Create a branch (``heads``) or a tag (``tags``) at a commit."""
-        if not is_ref_name(name) or name.startswith("refs/"):
+        # A name that looks like a commit id would stand in for that commit.
+        if not is_ref_name(name) or name.startswith("refs/") or is_sha1(name):
             raise BadRequestError(f"Invalid reference for a {_NOUN[kind]}: {name[:200]!r}")
         with self._exclusive():
             if self._ref_file(kind, name).exists():

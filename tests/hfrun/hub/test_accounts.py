@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import http.client
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -100,6 +101,15 @@ def test_the_commands_make_list_and_revoke(
     assert Accounts(Path(root)).tokens() == []
     with pytest.raises(HubError, match="holds no hub"):
         run("ls", "--root", str(tmp_path / "missing"))
+
+
+def test_every_command_of_the_users_guide_is_one_that_exists() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "hub.md").read_text()
+    lines = re.findall(r"^    hfrun (hub .*?)(?: >.*|   .*)?$", guide, flags=re.MULTILINE)
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers(required=True))
+    runs = {parser.parse_args(re.sub(r"\[(.*)\]", r"\1", line).split()).run for line in lines}
+    assert len(runs) == 6  # serve, ls, token create, list and revoke, org create
 
 
 def test_ls_shows_every_repository_with_its_size(

@@ -222,7 +222,7 @@ def test_refs_that_cannot_be_made_or_removed_are_refused_in_the_clients_words(
         api.create_tag(repo, tag="t")
     with pytest.raises(HfHubHTTPError, match=r"(?s)403.*Cannot delete refs/heads/main"):
         api.delete_branch(repo, branch="main")
-    for name in ("refs/pr/5", "a..b", "bad name", "x.lock", ".hidden"):
+    for name in ("refs/pr/5", "a..b", "bad name", "x.lock", ".hidden", "a" * 40):
         with pytest.raises(BadRequestError, match="Invalid reference for a tag"):
             api.create_tag(repo, tag=name)
     with pytest.raises(RevisionNotFoundError):
