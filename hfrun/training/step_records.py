@@ -141,8 +141,13 @@ def mean_loss(records: Sequence[StepRecord]) -> float:
 
 def read_step_records(path: Path) -> list[StepRecord]:
     """The steps of a run from its file; "nan" and "inf" become numbers again."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    records = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return [
-        StepRecord(**{name: float(v) if name != "step" else v for name, v in json.loads(x).items()})
-        for x in lines
+        StepRecord(
+            step=record["step"],
+            loss=float(record["loss"]),
+            norm=float(record["norm"]),
+            clipped_norm=float(record["clipped_norm"]),
+        )
+        for record in records
     ]

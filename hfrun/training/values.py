@@ -91,10 +91,10 @@ class ScheduledValue(TrainerCallback):
     ) -> None:
         value = self.schedule.now(state)
         if value != self._current:
-            self.set_value(value, **kwargs)
+            self.set_value(value, model=kwargs["model"], optimizer=kwargs["optimizer"])
             self._current = value
 
-    def set_value(self, value: float, **kwargs: Any) -> None:
+    def set_value(self, value: float, *, model: nn.Module, optimizer: Optimizer) -> None:
         raise NotImplementedError
 
 
@@ -115,7 +115,7 @@ class DropoutSchedule(ScheduledValue):
             raise TrainingError(f"dropout of {wrong}; needs 0 <= dropout < 1")
         self.only = only
 
-    def set_value(self, value: float, *, model: nn.Module, **kwargs: Any) -> None:
+    def set_value(self, value: float, *, model: nn.Module, optimizer: Optimizer) -> None:
         layers = [
             layer
             for name, layer in model.named_modules()
@@ -142,9 +142,7 @@ class WeightDecaySchedule(ScheduledValue):
         if wrong:
             raise TrainingError(f"weight decay of {wrong}; needs at least 0")
 
-    def set_value(
-        self, value: float, *, model: nn.Module, optimizer: Optimizer, **kwargs: Any
-    ) -> None:
+    def set_value(self, value: float, *, model: nn.Module, optimizer: Optimizer) -> None:
         names = set(decayed_parameter_names(model))
         decayed = {id(weight) for name, weight in model.named_parameters() if name in names}
         for group in optimizer.param_groups:

@@ -102,7 +102,8 @@ def clipped_sample_weights(raw: FloatArray, *, low: float = 0.1, high: float = 1
         found = f"{wrong.sum()} of {len(raw)} are negative or not finite" if len(raw) else "none"
         raise TrainingError(f"sample weights: got {found}; needs one finite weight >= 0 a sample")
     clipped = np.clip(raw, low, high)
-    return clipped / clipped.mean()
+    normalised: FloatArray = clipped / clipped.mean()
+    return normalised
 
 
 class BalancedSampler(Sampler[int]):

@@ -4,7 +4,9 @@ import doctest
 import importlib
 
 import pytest
+import torch
 from torch import nn
+from torch.optim import SGD
 
 from hfrun.errors import TrainingError
 from hfrun.training.callbacks import progress_line
@@ -45,10 +47,11 @@ def test_values_that_are_no_probability_or_decay_are_refused() -> None:
 
 
 def test_dropout_is_set_in_all_layers_or_in_those_named() -> None:
+    no_optimizer = SGD([nn.Parameter(torch.zeros(1))])
     model = nn.ModuleDict({"body": nn.Dropout(0.1), "head": nn.Sequential(nn.Dropout2d(0.2))})
-    DropoutSchedule(constant(0.5)).set_value(0.5, model=model)
+    DropoutSchedule(constant(0.5)).set_value(0.5, model=model, optimizer=no_optimizer)
     assert [model["body"].p, model["head"][0].p] == [0.5, 0.5]
-    DropoutSchedule(constant(0.0), only="head").set_value(0.0, model=model)
+    DropoutSchedule(constant(0.0), only="head").set_value(0.0, model=model, optimizer=no_optimizer)
     assert [model["body"].p, model["head"][0].p] == [0.5, 0.0]
 
 
