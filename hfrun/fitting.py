@@ -10,7 +10,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -43,6 +43,9 @@ from lob_backtest.predictions import write_predictions
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
 
+TEST_FILE = "predictions.parquet"
+VALIDATION_FILE = "validation_predictions.parquet"
+
 # Without these a chosen checkpoint would be the last one, whatever it is worth.
 _ARGUMENT_DEFAULTS = {
     "eval_strategy": "epoch",
@@ -52,6 +55,7 @@ _ARGUMENT_DEFAULTS = {
     "greater_is_better": False,
     "save_total_limit": 2,
     "dataloader_pin_memory": torch.cuda.is_available(),
+    "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused on a CPU
     "report_to": "none",
 }
 
@@ -193,8 +197,11 @@ def fit_fold(
         threshold_ticks=prepared.threshold(fold),
         train_end_ns=fold.train_end_ns,
     ).save(files.model)
-    for part, name in (("validation", "validation_predictions"), ("test", "predictions")):
-        chosen = fold.validation if part == "validation" else fold.test
+    parts: tuple[tuple[Literal["validation", "test"], IntArray, str], ...] = (
+        ("validation", fold.validation, VALIDATION_FILE),
+        ("test", fold.test, TEST_FILE),
+    )
+    for part, chosen, name in parts:
         probability = predict_probabilities(
             model,
             rows_path,
@@ -203,7 +210,7 @@ def fit_fold(
             label=f"predicting {part}",
         )
         table = prepared.predictions(fold, part, probability)
-        write_predictions(table, files.folder / f"{name}.parquet")
+        write_predictions(table, files.folder / name)
     rows_path.unlink()
     figures = _figures(trainer, fold, seconds=time.monotonic() - started)
     write_json(files.folder / "figures.json", figures)

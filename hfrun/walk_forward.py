@@ -8,19 +8,19 @@ stopped. The baselines see the same decisions, labels and folds as the model.
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from accelerate import PartialState
 
-from hfrun.config import HfrunConfig
-from hfrun.fitting import FoldFiles, check_trainable, fit_fold
-from hfrun.run_folder import claim_run_folder
+from hfrun.config import HfrunConfig, effective_yaml
+from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, check_trainable, fit_fold
+from hfrun.run_folder import claim_run_folder, read_run
 from hfrun.summary import Summary
 from lob_backtest.book import Book
+from lob_backtest.contenders import ModelPredictions, predict_baselines
 from lob_backtest.files import write_json, write_text
 from lob_backtest.open_book import book_fingerprint, open_book
 from lob_backtest.predictions import (
@@ -31,7 +31,9 @@ from lob_backtest.predictions import (
 )
 from lob_backtest.prepare import Prepared, prepare, prepare_holdout
 from lob_backtest.progress import announce
+from lob_backtest.report import write_report
 from lob_backtest.training_figures import TrainingFigures
+from lob_backtest.walk_forward import score
 
 
 def run_walk_forward(config: HfrunConfig) -> Summary | None:
@@ -77,7 +79,7 @@ def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
     """Put the folds' results together: one predictions table, one log, the latest model."""
     if kind == "train":
         return
-    for name in ("predictions.parquet", "validation_predictions.parquet"):
+    for name in (TEST_FILE, VALIDATION_FILE):
         parts = [read_predictions(files.folder / name) for files in fitted]
         write_predictions(concatenate(parts), folder / name)
     lines = [
@@ -97,64 +99,52 @@ def _judge(
     config: HfrunConfig, book: Book, prepared: Prepared, folder: Path, fitted: list[FoldFiles]
 ) -> Summary:
     """Score against the baselines, write the report, and note the verdict in run.json."""
-    from lob_backtest.report import write_report
-    from lob_backtest.walk_forward import ModelPredictions, score
-
-    model = ModelPredictions(
-        test=read_predictions(folder / "predictions.parquet"),
-        validation=read_predictions(folder / "validation_predictions.parquet"),
-    )
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    model = _read(folder)
+    run = read_run(folder)
     figures = [files.read_figures() for files in fitted]
     training = training_figures(figures, fitted, model.test)
+    baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)
     announce("scoring against the baselines")
     report = score(
         book,
         model,
-        _baselines(book, prepared, folder, seed=config.run.seed),
+        baselines,
         backtest=config.backtest,
         gates=config.gates,
         training=training,
         seed=config.run.seed,
         prepared=prepared,
-        provenance={**run, "config": json.loads(json.dumps(asdict(config)))},
+        provenance={**run, "config": yaml.safe_load(effective_yaml(config))},
     )
     write_report(report, folder / "report")
-    run |= {
-        "training": {"folds": figures, **training.as_dict()},
-        "verdict": report["verdict"],
-    }
+    run["training"] = {"folds": figures, **training.as_dict()}
+    run["verdict"] = report["verdict"]
     write_json(folder / "run.json", run)
     return Summary(folder=folder, report=report)
 
 
-def _baselines(book: Book, prepared: Prepared, folder: Path, *, seed: int) -> Mapping[str, Any]:
-    """The baselines' predictions; read back when a resumed run already made them."""
-    from lob_backtest.walk_forward import (
-        ModelPredictions,
-        predict_baselines,
-    )
-
-    names = sorted(path.name for path in (folder / "baselines").glob("[!.]*"))
-    if (folder / "baselines" / "complete.json").is_file():
-        return {
-            name: ModelPredictions(
-                test=read_predictions(folder / "baselines" / name / "predictions.parquet"),
-                validation=read_predictions(
-                    folder / "baselines" / name / "validation_predictions.parquet"
-                ),
-            )
-            for name in names
-            if name != "complete.json"
-        }
+def _baselines(
+    book: Book, prepared: Prepared, folder: Path, *, seed: int
+) -> dict[str, ModelPredictions]:
+    """The baselines' predictions, made once and read back when a run is taken up again."""
+    done = folder / "complete.json"
+    if done.is_file():
+        names: list[str] = json.loads(done.read_text(encoding="utf-8"))
+        return {name: _read(folder / name) for name in names}
     made = predict_baselines(book, prepared, seed=seed)
     for name, predictions in made.items():
-        place = folder / "baselines" / name
-        write_predictions(predictions.test, place / "predictions.parquet")
+        write_predictions(predictions.test, folder / name / TEST_FILE)
         if predictions.validation is not None:
-            write_predictions(predictions.validation, place / "validation_predictions.parquet")
-    write_json(folder / "baselines" / "complete.json", sorted(made))
+            write_predictions(predictions.validation, folder / name / VALIDATION_FILE)
+    write_json(done, list(made))
     return made
+
+
+def _read(folder: Path) -> ModelPredictions:
+    return ModelPredictions(
+        test=read_predictions(folder / TEST_FILE),
+        validation=read_predictions(folder / VALIDATION_FILE),
+    )
 
 
 def training_figures(
