@@ -72,8 +72,7 @@ def judge(
     """Judge a walk-forward by every gate, in the order of ``GATE_NAMES``.
 
     Args:
-        folds: the report's folds; of each the figures, ``confusion`` (3 x 3 counts, rows true) and
-            ``baselines`` with the same.
+        folds: the report's folds; of each ``n``, ``f1_weighted`` and ``baselines`` with the same.
         aggregate: the report's aggregate, ``{key: {value, low, high}}`` and ``baselines``.
         rules: the limits, and the gates that are off.
         training: what the training run knows; without it ``train_eval_gap`` and ``grad_norm``
@@ -132,20 +131,7 @@ def classification_baseline(aggregate: Figures, wanted: str) -> str | None:
     return wanted
 
 
-def f1_weighted_of(confusion: Sequence[Sequence[float]]) -> float:
-    """F1 of each class weighted by its number of true labels; a class without any counts as 0.
-
-    >>> f1_weighted_of([[1, 0, 0], [0, 1, 0], [0, 1, 1]]) == (1 + 2 / 3 + 2 * 2 / 3) / 4
-    True
-    """
-    counts = np.asarray(confusion, dtype=np.float64)
-    true, predicted = counts.sum(axis=1), counts.sum(axis=0)
-    f1 = 2 * np.diag(counts) / np.maximum(true + predicted, 1)
-    return float((f1 * true).sum() / max(true.sum(), 1))
-
-
 def _f1_lift(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -> Gate:
-    # Pooled: the decisions of all folds together, so that a short fold weighs little.
     name = classification_baseline(aggregate, rules.baseline)
     if name is None:
         return _unjudged("f1_lift", rules.f1_lift, "no baseline was scored; score at least one")
@@ -162,8 +148,8 @@ def _f1_lift(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -
     value = min(whole, without)
     passed = value >= rules.f1_lift - _ROUNDING
     reason = (
-        f"weighted F1 over the decisions of all {len(folds)} folds is "
-        f"{_pooled_f1(folds, None):.3f} against {_pooled_f1(folds, name):.3f} of {name} "
+        f"weighted F1 is {_mean_f1(folds, None):.3f} against {_mean_f1(folds, name):.3f} of {name} "
+        f"as a mean over {len(folds)} folds by their decisions "
         f"({whole:+.3f}; {without:+.3f} without the best fold, {folds[best]['fold']}); "
         f"both lifts need to be at least {rules.f1_lift:+.3f}"
     )
@@ -222,7 +208,7 @@ def _window_pass_rate(folds: Sequence[Figures], aggregate: Figures, rules: Gates
 
 def _window_stability(folds: Sequence[Figures], rules: GatesConfig) -> Gate:
     limit = rules.max_window_variation
-    scores = [_pooled_f1([fold], None) for fold in folds]
+    scores = [fold["f1_weighted"] for fold in folds]
     if len(scores) < 2:
         return _unjudged("window_stability", limit, "got 1 fold; a spread needs at least 2")
     mean, deviation = fmean(scores), stdev(scores)
@@ -294,14 +280,19 @@ def _traded(figures: Figures) -> dict[str, float]:
 
 
 def _lift(folds: Sequence[Figures], baseline: str) -> float:
-    return _pooled_f1(folds, None) - _pooled_f1(folds, baseline)
+    return _mean_f1(folds, None) - _mean_f1(folds, baseline)
 
 
-def _pooled_f1(folds: Sequence[Figures], baseline: str | None) -> float:
-    tables = [
-        (fold if baseline is None else fold["baselines"][baseline])["confusion"] for fold in folds
-    ]
-    return f1_weighted_of(np.sum(np.asarray(tables, dtype=np.float64), axis=0).tolist())
+def _mean_f1(folds: Sequence[Figures], baseline: str | None) -> float:
+    """Mean of the folds' weighted F1, each fold counting by its decisions.
+
+    Not the F1 of all decisions in one table: over folds whose class shares differ, that one would
+    credit a constant guess for changing from fold to fold.
+    """
+    n = sum(fold["n"] for fold in folds)
+    scores = [fold if baseline is None else fold["baselines"][baseline] for fold in folds]
+    pairs = zip(folds, scores, strict=True)
+    return float(sum(fold["n"] * score["f1_weighted"] for fold, score in pairs) / n)
 
 
 def _needs_training(what: str, gate: str) -> str:

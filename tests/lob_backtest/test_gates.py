@@ -4,22 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
-from sklearn.metrics import f1_score
 
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import GateError
-from lob_backtest.gates import GATE_NAMES, Gate, f1_weighted_of, judge, verdict
+from lob_backtest.gates import GATE_NAMES, Gate, judge, verdict
 from lob_backtest.training_figures import TrainingFigures, read_training
 
 TRAINING = TrainingFigures(
     train_accuracy=(0.60, 0.62), eval_accuracy=(0.55, 0.55), grad_norm_p50=1.5, grad_norm_p95=3.0
 )
-
-
-def hits(right: int, of: int = 100) -> list[list[int]]:
-    """Down and up only, half each, as many right on each side: weighted F1 = right / of."""
-    half, wrong = right // 2, (of - right) // 2
-    return [[half, 0, wrong], [0, 0, 0], [wrong, 0, half]]
 
 
 def report(
@@ -31,7 +24,7 @@ def report(
     own: tuple[float, float, float, float] | None = (0.02, 0.01, 2.0, 12.0),
     hold: tuple[float, float, float, float] = (0.01, 0.02, 1.0, 2.0),
 ) -> dict:
-    """Folds with these hits of 100 for the model and for one baseline, and their aggregate."""
+    """Folds of 100 decisions with these F1 in percent for the model and for one baseline."""
 
     def trading(figures):
         names = ("net_return", "max_drawdown", "sharpe", "trades")
@@ -39,7 +32,12 @@ def report(
         return {name: {"value": v} for name, v in zip(names, values, strict=True)}
 
     folds = [
-        {"fold": i, "confusion": hits(a), "baselines": {"logistic": {"confusion": hits(b)}}}
+        {
+            "fold": i,
+            "n": 100,
+            "f1_weighted": a / 100,
+            "baselines": {"logistic": {"f1_weighted": b / 100}},
+        }
         for i, (a, b) in enumerate(zip(model, baseline, strict=True))
     ]
 
@@ -94,13 +92,22 @@ def test_a_failed_optional_gate_leaves_the_verdict():
     assert verdict(list(gates.values())) == "pass"
 
 
-def test_lift_is_pooled_and_the_smaller_of_with_and_without_the_best_fold():
-    # Pooled: (90 + 52 + 50)/300 - 0.50 = 0.14; without fold 0: 102/200 - 0.50 = 0.01.
+def test_lift_is_the_smaller_of_with_and_without_the_best_fold():
+    # (0.90 + 0.52 + 0.50) / 3 - 0.50 = 0.14; without fold 0: 1.02 / 2 - 0.50 = 0.01.
     gate = judged(report([90, 52, 50], [50, 50, 50]))["f1_lift"]
     assert gate.passed is False
     assert gate.value == pytest.approx(0.01)
     assert "0.640 against 0.500 of logistic" in gate.reason
     assert "+0.140; +0.010 without the best fold, 0" in gate.reason
+
+
+def test_folds_count_by_their_decisions():
+    figures = report([60, 50], [50, 50])
+    figures["folds"][1]["n"] = 300
+    figures["folds"].append({**figures["folds"][1], "fold": 2})
+    # (100 * 0.10 + 600 * 0) / 700; without fold 0 nothing.
+    gate = judged(figures)["f1_lift"]
+    assert "+0.014; +0.000 without the best fold, 0" in gate.reason
 
 
 def test_lift_that_equals_the_limit_passes():
@@ -119,7 +126,7 @@ def test_one_fold_cannot_show_a_lift_or_stability():
 def test_the_best_baseline_is_the_one_with_the_highest_f1():
     figures = report([60, 60], [50, 50])
     for fold in figures["folds"]:
-        fold["baselines"]["boosting"] = {"confusion": hits(70)}
+        fold["baselines"]["boosting"] = {"f1_weighted": 0.7}
     strong = {**figures["aggregate"]["baselines"]["logistic"], "f1_weighted": {"value": 0.7}}
     figures["aggregate"]["baselines"]["boosting"] = strong
     assert judged(figures)["f1_lift"].value == pytest.approx(-0.1)
@@ -249,14 +256,6 @@ def test_without_a_backtest_its_gate_is_not_required():
 def test_an_unknown_strategy_to_compare_with_is_refused():
     with pytest.raises(GateError, match="backtest_baseline=hold: not among the strategies"):
         judged(report([60, 60], [50, 50]), backtest_baseline="hold")
-
-
-def test_weighted_f1_of_a_confusion_matches_scikit_learn():
-    confusion = [[5, 1, 2], [0, 0, 3], [4, 0, 7]]
-    true = [t for t in range(3) for p in range(3) for _ in range(confusion[t][p])]
-    predicted = [p for t in range(3) for p in range(3) for _ in range(confusion[t][p])]
-    expected = f1_score(true, predicted, average="weighted", zero_division=0)
-    assert f1_weighted_of(confusion) == pytest.approx(expected, abs=1e-12)
 
 
 def test_training_figures_are_read_from_json(tmp_path: Path):

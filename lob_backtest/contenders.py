@@ -1,0 +1,128 @@
+"""Who is compared: the judged model and the baselines, on the same decisions and labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lob_backtest.baselines import BASELINES, BaselineInputs, fit_predict
+from lob_backtest.book import Book
+from lob_backtest.errors import PredictionsError
+from lob_backtest.features import hand_features
+from lob_backtest.predictions import Predictions, concatenate
+from lob_backtest.prepare import Prepared, past_move_ticks
+from lob_backtest.progress import progress
+
+MODEL = "model"  # the judged one's name among the strategies
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelPredictions:
+    """One model's predictions on the test blocks, and on the validation blocks where it chose.
+
+    Attributes:
+        test: what is judged.
+        validation: of the same folds; None where thresholds are given rather than chosen.
+    """
+
+    test: Predictions
+    validation: Predictions | None = None
+
+    def __post_init__(self) -> None:
+        if self.validation is None:
+            return
+        missing = sorted(set(self.test.folds) - set(self.validation.folds))
+        if missing or self.validation.instrument != self.test.instrument:
+            raise PredictionsError(
+                f"the validation predictions are of {self.validation.instrument}, folds "
+                f"{self.validation.folds}; needs {self.test.instrument}, folds {self.test.folds}"
+            )
+
+
+def predict_baselines(
+    book: Book, prepared: Prepared, *, names: Sequence[str] = BASELINES, seed: int = 0
+) -> dict[str, ModelPredictions]:
+    """Fit every baseline on each fold's train part; predict its validation and test parts.
+
+    Args:
+        book: the book that ``prepared`` was made from.
+        prepared: decisions, labels and folds, the same as the model's.
+        names: which of ``BASELINES``.
+        seed: of the baselines that draw at random.
+    """
+    inputs = BaselineInputs(
+        features=hand_features(book, prepared.decisions),
+        past_move_ticks=past_move_ticks(book, prepared.decisions, prepared.data.label),
+    )
+    parts: dict[str, list[ModelPredictions]] = {name: [] for name in names}
+    jobs = [(fold, name) for fold in prepared.folds for name in names]
+    for fold, name in progress(jobs, label="baselines", unit="fit"):
+        probability = fit_predict(
+            name,
+            inputs,
+            labels=prepared.labels(fold),
+            train=fold.train,
+            wanted=np.concatenate([fold.validation, fold.test]),
+            threshold_ticks=prepared.threshold(fold),
+            seed=seed,
+        )
+        cut = fold.validation.size
+        parts[name].append(
+            ModelPredictions(
+                validation=prepared.predictions(fold, "validation", probability[:cut]),
+                test=prepared.predictions(fold, "test", probability[cut:]),
+            )
+        )
+    return {name: _joined(of_folds) for name, of_folds in parts.items()}
+
+
+def aligned(model: Predictions, baseline: Predictions, *, name: str) -> Predictions:
+    """The baseline's predictions for exactly the model's decisions.
+
+    Raises:
+        PredictionsError: a decision that the baseline has not, or a label that differs: then the
+            two were not asked the same question.
+    """
+    decisions = pd.MultiIndex.from_arrays([baseline.fold, baseline.decided_ns])
+    rows = decisions.get_indexer(pd.MultiIndex.from_arrays([model.fold, model.decided_ns]))
+    found = int((rows >= 0).sum())
+    if baseline.instrument != model.instrument or found < model.n:
+        raise PredictionsError(
+            f"{name} has {found} of the {model.n} decisions to judge "
+            f"({baseline.instrument} against {model.instrument}); needs all of them; make both "
+            "with the same book and config (data and walk_forward sections)"
+        )
+    wanted = np.zeros(baseline.n, dtype=np.bool_)
+    wanted[rows] = True
+    part = baseline.select(wanted)  # in order: both tables are sorted by fold and decision
+    different = part.label != model.label
+    if different.any():
+        row = int(np.argmax(different))
+        raise PredictionsError(
+            f"{int(different.sum())} of {model.n} labels differ from those of {name}, first in "
+            f"fold {model.fold[row]} at decided_ns={model.decided_ns[row]} ({model.label[row]} "
+            f"against {part.label[row]}); make both with the same book and config (data.label)"
+        )
+    return part
+
+
+def align_all(
+    model: ModelPredictions, baselines: Mapping[str, ModelPredictions]
+) -> dict[str, ModelPredictions]:
+    """Every baseline's test predictions brought to the model's decisions."""
+    if MODEL in baselines:
+        raise PredictionsError(f"a baseline is called {MODEL!r}; rename it: that is the judged one")
+    return {
+        name: ModelPredictions(
+            test=aligned(model.test, other.test, name=name), validation=other.validation
+        )
+        for name, other in baselines.items()
+    }
+
+
+def _joined(parts: list[ModelPredictions]) -> ModelPredictions:
+    validation = [part.validation for part in parts if part.validation is not None]
+    return ModelPredictions(
+        test=concatenate([part.test for part in parts]), validation=concatenate(validation)
+    )

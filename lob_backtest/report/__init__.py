@@ -1,0 +1,52 @@
+"""report.json and the self-contained report.html made from it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lob_backtest.errors import FormatError
+from lob_backtest.files import write_json, write_text
+
+_KEYS = ("folds", "aggregate", "gates", "verdict")
+
+
+def write_report(report: Mapping[str, Any], out_dir: Path | str) -> Path:
+    """Write ``report.json`` and ``report.html`` into a folder; each whole or not at all.
+
+    The page is drawn first, from what the JSON will hold, so a report that cannot be shown leaves
+    the folder as it was.
+
+    Returns:
+        The page's path.
+    """
+    from lob_backtest.report.page import report_page
+
+    out_dir = Path(out_dir)
+    page = report_page(json.loads(json.dumps(report, allow_nan=False)))
+    write_json(out_dir / "report.json", report)
+    write_text(out_dir / "report.html", page)
+    return out_dir / "report.html"
+
+
+def read_report(path: Path | str) -> dict[str, Any]:
+    """Read a report.json, or the one in a folder.
+
+    Raises:
+        FormatError: no such file, no JSON, or no report.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "report.json"
+    if not path.is_file():
+        raise FormatError(f"{path}: no such file; make a report with: lob-backtest score")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(f"{path}: not valid JSON: {error}") from error
+    missing = [key for key in _KEYS if not isinstance(report, dict) or key not in report]
+    if missing:
+        raise FormatError(
+            f"{path}: no report, {', '.join(missing)} missing; make one with: lob-backtest score"
+        )
+    return report  # type: ignore[no-any-return]

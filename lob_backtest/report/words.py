@@ -1,0 +1,150 @@
+"""How the report names and writes its figures: one place, so that table and page agree."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from typing import Any
+
+from lob_backtest.contenders import MODEL
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A figure of the report: its key, how it is called and written, and what it means."""
+
+    key: str
+    title: str
+    form: str
+    help: str
+
+    def text(self, value: float | None) -> str:
+        return NOTHING if value is None else format(value, self.form).replace("-", "\u2212")
+
+
+CLASSIFICATION = (
+    Measure(key="f1_weighted", title="F1 weighted", form=".3f",
+            help="F1 of each class, weighted by how often the class is true"),
+    Measure(key="f1_macro", title="F1 macro", form=".3f", help="plain mean of the classes' F1"),
+    Measure(key="accuracy", title="accuracy", form=".3f", help="share of right decisions"),
+    Measure(key="majority_accuracy", title="majority", form=".3f",
+            help="accuracy of always saying the most frequent class"),
+    Measure(key="mcc", title="MCC", form="+.3f",
+            help="Matthews correlation: 0 is chance, 1 is perfect"),
+    Measure(key="ece", title="ECE", form=".3f",
+            help="expected calibration error: mean distance of confidence from accuracy"),
+    Measure(key="brier", title="Brier", form=".3f",
+            help="squared error of the probabilities, summed over classes; less is better"),
+)  # fmt: skip
+TRADING = (
+    Measure(key="net_return", title="net return", form="+.3%", help="on capital, after costs"),
+    Measure(key="gross_return", title="gross return", form="+.3%",
+            help="on capital, the same trades at the mid-price without fees"),
+    Measure(key="max_drawdown", title="max drawdown", form=".3%",
+            help="deepest fall of equity below its running peak"),
+    Measure(key="sharpe", title="Sharpe", form="+.2f", help="annualised, on clock bars, net"),
+    Measure(key="trades", title="trades", form=",.0f", help="see the note on trades"),
+    Measure(key="turnover", title="turnover", form=",.2f", help="traded notional over capital"),
+    Measure(key="costs_paid", title="costs paid", form=",.2f",
+            help="half-spreads and fees, in currency"),
+)  # fmt: skip
+MEASURES: Mapping[str, Measure] = {m.key: m for m in (*CLASSIFICATION, *TRADING)}
+
+GATE_TITLES = {
+    "f1_lift": "Better than the best simple model",
+    "train_eval_gap": "Has not learnt by heart",
+    "grad_norm": "Trained steadily",
+    "window_pass_rate": "Better in most windows",
+    "window_stability": "Alike in all windows",
+    "calibration": "Probabilities mean what they say",
+    "backtest": "Earns after costs",
+}
+GATE_FORMS = {
+    "f1_lift": ("lift of F1", "+.3f", "at least"),
+    "train_eval_gap": ("accuracy gap", "+.3f", "at most"),
+    "grad_norm": ("P95 of the norm", ".2f", "below"),
+    "window_pass_rate": ("share of windows", ".0%", "at least"),
+    "window_stability": ("variation of F1", ".3f", "below"),
+    "calibration": ("ECE", ".3f", "below"),
+    "backtest": ("net return", "+.3%", "at least"),
+}
+STRATEGY_TITLES = {
+    MODEL: "model",
+    "majority": "majority class",
+    "last_move": "last move",
+    "imbalance": "book imbalance",
+    "logistic": "logistic regression",
+    "boosting": "gradient boosting",
+    "buy_and_hold": "buy and hold",
+    "flat": "flat",
+}
+
+
+def strategy_title(name: str) -> str:
+    """How a strategy is called; one without a title keeps its own name."""
+    return STRATEGY_TITLES.get(name, name)
+
+
+def number(value: float | None, form: str) -> str:
+    """A figure with a true minus sign, or a dash where there is none."""
+    return NOTHING if value is None else format(value, form).replace("-", "\u2212")
+
+
+def told_apart(value: float, limit: float, form: str) -> tuple[str, str]:
+    """Both figures with so many places that different ones look different.
+
+    >>> told_apart(0.0196, 0.02, ".2f"), told_apart(0.5, 0.02, ".2f")
+    (('0.0196', '0.0200'), ('0.50', '0.02'))
+    """
+    head, places, kind = form.partition(".")[0], int(form[-2]), form[-1]
+    while places < 6 and value != limit:
+        if number(value, form) != number(limit, form):
+            break
+        places += 1
+        form = f"{head}.{places}{kind}"
+    return number(value, form), number(limit, form)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A positive or negative figure with that many digits, without an exponent.
+
+    >>> significant(0.0123456), significant(12345.6)
+    ('0.0123', '12,346')
+    """
+    if value == 0:
+        return "0"
+    places = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return number(value, f",.{places}f")
+
+
+def interval(figure: Mapping[str, Any], form: str) -> str:
+    """``low to high`` of an aggregate figure, or nothing where there is no interval."""
+    if figure["low"] is None or figure["high"] is None or figure["low"] == figure["high"]:
+        return ""
+    return f"{number(figure['low'], form)} to {number(figure['high'], form)}"
+
+
+def moment(time_ns: int) -> str:
+    """An instant in UTC to the second, as ISO 8601 with a blank."""
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def duration(span_ns: int) -> str:
+    """A span of time in its largest fitting unit.
+
+    >>> duration(90_000_000_000), duration(3_600_000_000_000 * 30)
+    ('90 s', '30 h')
+    """
+    seconds = span_ns / 1e9
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def text(value: object) -> str:
+    """Escaped for HTML, quotes too."""
+    return escape(str(value), quote=True)

@@ -1,0 +1,104 @@
+"""The sections of report.json that describe the run: data, trading rules, curves and costs."""
+
+from typing import Any
+
+import numpy as np
+
+from lob_backtest.book import Book
+from lob_backtest.config import BacktestConfig
+from lob_backtest.contenders import MODEL
+from lob_backtest.predictions import Predictions
+from lob_backtest.strict_yaml import as_dict
+from lob_backtest.trading import Traded, break_even, configured_costs
+
+_MOST_POINTS = 1000
+
+
+def data_section(book: Book, test: Predictions) -> dict[str, Any]:
+    return {
+        "instrument": book.meta.instrument,
+        "source": book.meta.source,
+        "currency": book.meta.currency,
+        "tick_size": book.meta.tick_size,
+        "timezone": book.meta.timezone,
+        "levels": book.n_levels,
+        "rows": book.n_rows,
+        "sessions": book.session_starts.size - 1,
+        "start_ns": int(book.time_ns[0]),
+        "end_ns": int(book.time_ns[-1]),
+        "decisions": test.n,
+        "unlabelled": int((~test.is_labelled).sum()),
+    }
+
+
+def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> dict[str, Any] | None:
+    if config is None or traded is None:
+        return None
+    signal = as_dict(config.signal)
+    own = traded.accounts[MODEL]
+    return {
+        **{key: value for key, value in as_dict(config).items() if key != "signal"},
+        **signal,
+        "capital": traded.capital,
+        "bars": int(own.bar_end_ns.size),
+        "forced_orders": int(traded.orders[MODEL].forced.sum()),
+        "is_bankrupt": own.is_bankrupt,
+        "trades_are": "A trade is a round trip: from flat to flat, or to the opposite side.",
+    }
+
+
+def annualisation_section(book: Book, traded: Traded | None) -> dict[str, Any] | None:
+    if traded is None:
+        return None
+    meta = book.meta
+    days = (
+        "365 days of 24 h"
+        if meta.session_open is None
+        else f"252 sessions from {meta.session_open} to {meta.session_close}"
+    )
+    return {
+        "periods_per_year": traded.periods_per_year,
+        "words": f"{days}, in bars of {traded.bar_ns / 1e9:g} s",
+    }
+
+
+def series_section(traded: Traded | None) -> dict[str, Any] | None:
+    """Equity and drawdown of every strategy, thinned to at most a thousand points."""
+    if traded is None:
+        return None
+    equity = {name: account.equity for name, account in traded.accounts.items()}
+    peaks = {name: np.maximum.accumulate(values) for name, values in equity.items()}
+    drawdown = {name: (peaks[name] - values) / peaks[name] for name, values in equity.items()}
+    bar_end_ns = traded.accounts[MODEL].bar_end_ns
+    time_ns = np.append(traded.spans[0].start_ns, bar_end_ns)
+    kept = np.linspace(0, time_ns.size - 1, min(time_ns.size, _MOST_POINTS)).round().astype(int)
+    if kept.size < time_ns.size:  # the model's deepest point stays
+        deepest = int(np.argmax(drawdown[MODEL]))
+        kept[np.argmin(np.abs(kept - deepest))] = deepest
+    kept = np.unique(kept)
+    return {
+        "capital": traded.capital,
+        "bars": int(bar_end_ns.size),
+        "time_ns": time_ns[kept].tolist(),
+        "equity": {name: values[kept].tolist() for name, values in equity.items()},
+        "drawdown": {name: values[kept].tolist() for name, values in drawdown.items()},
+    }
+
+
+def sensitivity_section(
+    traded: Traded | None, backtest: BacktestConfig | None
+) -> dict[str, Any] | None:
+    """Net return of the same trades at other costs, and the cost at which it is nothing."""
+    if traded is None or backtest is None:
+        return None
+    costs = configured_costs(backtest)
+    strategies = {}
+    for name, account in traded.accounts.items():
+        at = break_even(account, costs)
+        strategies[name] = {
+            "net_return": traded.net_at_multiples[name],
+            "break_even_multiple": at.multiple,
+            "break_even_bps": at.bps,
+            "cost_bps": at.cost_bps,
+        }
+    return {"multiples": list(traded.multiples), "strategies": strategies}

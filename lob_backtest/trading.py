@@ -1,0 +1,297 @@
+"""From probabilities to accounts: thresholds chosen on validation, then one simulation of all.
+
+    validation ─► accounts at each candidate ─► threshold of each fold ┐
+    test ─────────────────────────────────────► targets ─► orders ─────┴─► accounts at each cost
+
+The model, every baseline, buy and hold and flat go through the same rule, costs and latency.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
+from lob_backtest.config import BacktestConfig, SignalConfig
+from lob_backtest.contenders import ModelPredictions
+from lob_backtest.costs import Costs
+from lob_backtest.errors import SignalError
+from lob_backtest.metrics import bars_per_year, max_drawdown, sharpe
+from lob_backtest.orders import Orders, Span, execution_rows, fold_spans, orders_from_targets
+from lob_backtest.portfolio import Account, notional, simulate
+from lob_backtest.predictions import Predictions
+from lob_backtest.signals import (
+    block_bounds,
+    buy_and_hold_targets,
+    choose_threshold,
+    target_positions,
+)
+
+BUY_AND_HOLD, FLAT = "buy_and_hold", "flat"
+_BPS = 10_000
+_NS_PER_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Traded:
+    """What every strategy made of the test blocks.
+
+    Attributes:
+        accounts: by strategy, at the configured cost.
+        orders: by strategy; the same at every cost.
+        net_at_multiples: by strategy, net return at each of ``multiples`` of the whole cost.
+        multiples: as configured.
+        thresholds: by strategy and fold, the confidence threshold; none for buy and hold and flat.
+        spans: of the test folds.
+        capital: currency that returns are relative to.
+        bar_ns, periods_per_year: length of a bar, and how many make a year.
+    """
+
+    accounts: Mapping[str, Account]
+    orders: Mapping[str, Orders]
+    net_at_multiples: Mapping[str, list[float]]
+    multiples: tuple[float, ...]
+    thresholds: Mapping[str, Mapping[int, float]]
+    spans: list[Span]
+    capital: float
+    bar_ns: int
+    periods_per_year: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakEven:
+    """At which cost the net return of the same trades is 0.
+
+    Attributes:
+        multiple: largest multiple of the configured cost with a net profit >= 0; None where the
+            trades lose before any cost, or nothing is paid.
+        bps: gross profit in basis points of the traded notional; None without trades or profit.
+        cost_bps: configured cost in basis points of the traded notional; None without trades.
+    """
+
+    multiple: float | None
+    bps: float | None
+    cost_bps: float | None
+
+
+def trade(book: Book, models: Mapping[str, ModelPredictions], config: BacktestConfig) -> Traded:
+    """Trade the test blocks of every model, and buy and hold and flat beside them.
+
+    Args:
+        book: where the decisions were made.
+        models: by name; their test predictions share folds and decisions.
+        config: costs, latency, signal rule, capital and bars.
+
+    Raises:
+        SignalError: thresholds are to be chosen, and a model has no validation predictions.
+        PortfolioError: the decisions are not of this book.
+    """
+    costs = configured_costs(config)
+    test = next(iter(models.values())).test
+    spans = fold_spans(book, test.decided_ns, test.fold, latency_ns=config.latency_ns)
+    capital = config.capital or notional(
+        book, units=config.position_limit, at_ns=int(test.decided_ns[0])
+    )
+    bar_ns = round(config.bar_seconds * _NS_PER_SECOND)
+    thresholds = _thresholds(book, models, config, capital=capital, bar_ns=bar_ns)
+    orders = {
+        name: _orders(book, model.test, thresholds[name], config) for name, model in models.items()
+    }
+    orders |= _plain_strategies(book, test, config)
+    levels = [costs, *(costs.scaled(multiple) for multiple in config.cost_multiples)]
+    accounts = simulate(
+        book, orders, costs=levels, spans=spans, bar_ns=bar_ns, capital=capital
+    )  # fmt: skip
+    return Traded(
+        accounts={name: at_levels[0] for name, at_levels in accounts.items()},
+        orders=orders,
+        net_at_multiples={
+            name: [float(account.net_pnl.sum()) / capital for account in at_levels[1:]]
+            for name, at_levels in accounts.items()
+        },
+        multiples=tuple(config.cost_multiples),
+        thresholds=thresholds,
+        spans=spans,
+        capital=capital,
+        bar_ns=bar_ns,
+        periods_per_year=bars_per_year(book.meta, bar_ns=bar_ns),
+    )
+
+
+def configured_costs(config: BacktestConfig) -> Costs:
+    """The costs that a config asks for; free trading only by name."""
+    if config.costs == "none":
+        return Costs.none()
+    return Costs.at_touch(fee_bps=config.costs.fee_bps)
+
+
+def trading_figures(account: Account, *, periods_per_year: float) -> dict[str, float]:
+    """Returns on capital, drawdown, Sharpe ratio, turnover, trades, hit rate and costs paid.
+
+    NaN where a figure is undefined: the Sharpe ratio of equal returns, the hit rate of no trade.
+    """
+    n_trades = account.trade_pnl.size
+    return {
+        "gross_return": float(account.gross_pnl.sum()) / account.capital,
+        "net_return": float(account.net_pnl.sum()) / account.capital,
+        "max_drawdown": max_drawdown(account.equity),
+        "sharpe": sharpe(account.net_returns, periods_per_year=periods_per_year),
+        "turnover": float(account.traded_notional.sum()) / account.capital,
+        "trades": float(n_trades),
+        "hit_rate": float((account.trade_pnl > 0).mean()) if n_trades else math.nan,
+        "costs_paid": account.costs_paid,
+    }
+
+
+def break_even(account: Account, costs: Costs) -> BreakEven:
+    """The cost at which the account's trades would earn nothing, solved for, not searched.
+
+    At the multiple ``m`` both the half-spread and the fee are scaled, and the fee is on the price
+    that the spread has moved: ``net(m) = G - m (S + f N) - m^2 (F - f N)``, with gross profit G,
+    spread S and fees F paid at ``m = 1``, and ``f N`` the fee at the mid. The square is next to
+    nothing, but with it the root is exact.
+
+    Args:
+        account: at the cost ``costs``.
+        costs: what ``m = 1`` means.
+    """
+    gross, spread = float(account.gross_pnl.sum()), float(account.spread_paid.sum())
+    traded, fees = float(account.traded_notional.sum()), float(account.fees_paid.sum())
+    if traded == 0:
+        return BreakEven(multiple=None, bps=None, cost_bps=None)
+    fee_at_mid = costs.fee_share * traded
+    return BreakEven(
+        multiple=_largest_multiple(gross, spread + fee_at_mid, fees - fee_at_mid),
+        bps=_BPS * gross / traded if gross >= 0 else None,
+        cost_bps=_BPS * (spread + fees) / traded,
+    )
+
+
+def _largest_multiple(gross: float, linear: float, square: float) -> float | None:
+    """Root of ``gross - linear m - square m^2`` that the profit reaches first, going up from 0."""
+    if gross < 0 or linear <= 0:
+        return None
+    inside = linear**2 + 4 * square * gross
+    return 2 * gross / (linear + math.sqrt(inside)) if inside >= 0 else None
+
+
+def _thresholds(
+    book: Book,
+    models: Mapping[str, ModelPredictions],
+    config: BacktestConfig,
+    *,
+    capital: float,
+    bar_ns: int,
+) -> dict[str, dict[int, float]]:
+    """The confidence threshold of every model and fold: given, or chosen on validation."""
+    fixed = config.signal.threshold
+    if not isinstance(fixed, str):
+        return {name: dict.fromkeys(model.test.folds, fixed) for name, model in models.items()}
+    validation = {name: _before_test(book, name, model, config) for name, model in models.items()}
+    orders = {
+        (name, candidate): _orders(book, table, dict.fromkeys(table.folds, candidate), config)
+        for name, table in validation.items()
+        for candidate in config.signal.candidates
+    }
+    spans = [
+        fold_spans(book, table.decided_ns, table.fold, latency_ns=config.latency_ns)
+        for table in validation.values()
+    ]
+    accounts = simulate(
+        book,
+        orders,
+        costs=[configured_costs(config)],
+        spans=[_around(of_fold) for of_fold in zip(*spans, strict=True)],
+        bar_ns=bar_ns,
+        capital=capital,
+    )
+    return {
+        name: {
+            fold: _best(fold, {c: accounts[name, c][0] for c in config.signal.candidates},
+                        config.signal)
+            for fold in table.folds
+        }
+        for name, table in validation.items()
+    }  # fmt: skip
+
+
+def _best(fold: int, accounts: Mapping[float, Account], signal: SignalConfig) -> float:
+    of_fold = [account.of_fold(fold) for account in accounts.values()]
+    return choose_threshold(
+        list(accounts),
+        [float(account.net_pnl.sum()) for account in of_fold],
+        [account.trade_pnl.size for account in of_fold],
+        min_trades=signal.min_trades,
+    )
+
+
+def _before_test(
+    book: Book, name: str, model: ModelPredictions, config: BacktestConfig
+) -> Predictions:
+    """The validation decisions that have traded before the fold's test block begins."""
+    if model.validation is None:
+        raise SignalError(
+            f"{name}: threshold: validation needs predictions on the validation blocks, got none; "
+            "give --validation FILE, or a fixed backtest.signal.threshold"
+        )
+    table = model.validation.select(np.isin(model.validation.fold, model.test.folds))
+    folds, first = np.unique(model.test.fold, return_index=True)
+    test_start_ns: IntArray = model.test.decided_ns[first][np.searchsorted(folds, table.fold)]
+    row = execution_rows(book, table.decided_ns, latency_ns=config.latency_ns)
+    traded = np.maximum(book.time_ns[row], table.decided_ns) < test_start_ns
+    empty = sorted(set(model.test.folds) - {int(fold) for fold in table.fold[traded]})
+    if empty:
+        raise SignalError(
+            f"{name}: no validation decision of fold {empty[0]} trades before its test block "
+            f"begins (latency_ns={config.latency_ns}); needs some to choose a threshold by; give "
+            "predictions of the validation blocks, or a fixed backtest.signal.threshold"
+        )
+    return table.select(traded)
+
+
+def _around(spans: tuple[Span, ...]) -> Span:
+    """The span that holds one fold's spans of all models."""
+    return Span(
+        fold=spans[0].fold,
+        start_ns=min(span.start_ns for span in spans),
+        end_ns=max(span.end_ns for span in spans),
+    )
+
+
+def _orders(
+    book: Book, table: Predictions, thresholds: Mapping[int, float], config: BacktestConfig
+) -> Orders:
+    starts, ends = _blocks(book, table)
+    targets: FloatArray = np.zeros(table.n)
+    for fold, threshold in thresholds.items():
+        here = table.fold == fold
+        targets[here] = target_positions(
+            table.probability[here],
+            threshold=threshold,
+            hold_decisions=config.signal.hold_decisions,
+            position_limit=config.position_limit,
+            starts=starts[here],
+            ends=ends[here],
+        )
+    return orders_from_targets(
+        book, table.decided_ns, table.fold, targets, latency_ns=config.latency_ns
+    )
+
+
+def _plain_strategies(book: Book, test: Predictions, config: BacktestConfig) -> dict[str, Orders]:
+    _, ends = _blocks(book, test)
+    targets = {
+        BUY_AND_HOLD: buy_and_hold_targets(ends, position_limit=config.position_limit),
+        FLAT: np.zeros(test.n),
+    }
+    return {
+        name: orders_from_targets(
+            book, test.decided_ns, test.fold, wanted, latency_ns=config.latency_ns
+        )
+        for name, wanted in targets.items()
+    }
+
+
+def _blocks(book: Book, table: Predictions) -> tuple[BoolArray, BoolArray]:
+    return block_bounds(table.fold, book.session[book.row_known_at(table.decided_ns)])
