@@ -7,6 +7,7 @@ they lack: `loss`, `schedule` and `resume`.
 
 import dataclasses
 import inspect
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from lob_backtest.config import (
     WalkForwardConfig,
 )
 from lob_backtest.errors import ConfigError
-from lob_backtest.strict_yaml import as_dict, build, finish, load_yaml, unknown_keys
+from lob_backtest.strict_yaml import as_dict, build, convert, finish, load_yaml, unknown_keys
 
 # Set by us for every run; a config that sets them would be silently overruled.
 _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_nan_inf_filter",
@@ -200,8 +201,11 @@ def _training(raw: Any, errors: list[str]) -> Any:
             f"training.{key}: fixed by hfrun and cannot be set"
         )  # fmt: skip
         del arguments[key]
-    fields = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
-    errors += unknown_keys(arguments, [*fields, "loss", "schedule"], "training")
+    known = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
+    errors += unknown_keys(arguments, [*known, "loss", "schedule"], "training")
+    types = typing.get_type_hints(TrainingArguments)
+    for key in [key for key in arguments if key in known]:
+        arguments[key] = convert(types[key], arguments[key], f"training.{key}", errors)
     return {"arguments": arguments, **own}
 
 

@@ -47,7 +47,7 @@ def _demo(folder: Path, overrides: list[str]) -> None:
     if not book_path.is_file():
         book, imported = import_book("sample", [])
         write_book(book, book_path)
-        announce(imported.text())
+        announce(imported.as_text())
     with running_hub(folder / "hub") as hub:
         # The Hugging Face clients read these once, when they are imported.
         os.environ["HF_ENDPOINT"] = hub.endpoint

@@ -48,7 +48,7 @@ def build(cls: type[Section], raw: object, where: str, errors: list[str]) -> Sec
     for item in known:
         name = f"{where}.{item.name}" if where else item.name
         if item.name in raw:
-            values[item.name] = _convert(hints[item.name], raw[item.name], name, errors)
+            values[item.name] = convert(hints[item.name], raw[item.name], name, errors)
         elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
             errors.append(f"{name}: missing; needs {_describe(hints[item.name])}")
     if len(errors) > before:
@@ -105,13 +105,14 @@ def _override(raw: dict[str, Any], text: str) -> None:
         raise ConfigError(f"override {text!r}: the value is not valid YAML") from error
 
 
-def _convert(wanted: Any, value: Any, name: str, errors: list[str]) -> Any:
+def convert(wanted: Any, value: Any, name: str, errors: list[str]) -> Any:
+    """The value as the type ``wanted``, or None with a message added to ``errors``."""
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
         return _convert_union(arguments, value, name, errors)
     if origin is list and isinstance(value, list):
         items = enumerate(value)
-        return [_convert(arguments[0], item, f"{name}[{i}]", errors) for i, item in items]
+        return [convert(arguments[0], item, f"{name}[{i}]", errors) for i, item in items]
     if origin in (dict, Mapping) and isinstance(value, dict):
         return value
     if dataclasses.is_dataclass(wanted):
@@ -131,7 +132,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, name: str, errors: list
     attempts: list[list[str]] = []
     for option in options:
         found: list[str] = []
-        converted = _convert(option, value, name, found)
+        converted = convert(option, value, name, found)
         if not found:
             return converted
         attempts.append(found)
