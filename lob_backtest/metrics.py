@@ -231,16 +231,6 @@ def portfolio_metrics(account: Account, *, periods_per_year: float) -> dict[str,
     }
 
 
-def break_even_bps(account: Account) -> float:
-    """Cost of each traded unit, in basis points of its notional, that would eat the gross profit.
-
-    ``10,000 * gross profit / traded notional``: half-spread and fee together, one side of a
-    trade. Negative for a strategy that loses before costs; NaN for one that never trades.
-    """
-    traded = float(account.traded_notional.sum())
-    return 10_000 * float(account.gross_pnl.sum()) / traded if traded > 0 else float("nan")
-
-
 def _f1(counts: IntArray) -> FloatArray:
     involved = counts.sum(axis=0) + counts.sum(axis=1)  # 2 TP + FP + FN
     # A class that never occurs has no true positives: 0 / 1.

@@ -32,7 +32,7 @@ def fixed_series(n: int, coefficient: float) -> FloatArray:
 
 @given(st.integers(1, 60), st.floats(1, 30), st.integers(1, 20), st.integers(0, 99))
 @settings(max_examples=50)
-def test_indices_are_blocks_of_successors_that_wrap_around(
+def test_indices_stay_inside_the_series(
     n: int, mean_block: float, n_resamples: int, seed: int
 ) -> None:
     draws = stationary_bootstrap_indices(
@@ -41,6 +41,15 @@ def test_indices_are_blocks_of_successors_that_wrap_around(
     assert draws.shape == (n_resamples, n)
     assert draws.min() >= 0
     assert draws.max() < n
+
+
+def test_a_block_is_of_successors_and_wraps_around() -> None:
+    draws = stationary_bootstrap_indices(
+        7, mean_block=1e12, n_resamples=200, rng=np.random.default_rng(0)
+    )
+    expected = [[(first + i) % 7 for i in range(7)] for first in draws[:, 0].tolist()]
+    assert draws.tolist() == expected
+    assert set(draws[:, 0].tolist()) == set(range(7))
 
 
 def test_block_lengths_are_geometric_with_the_mean_that_was_asked_for() -> None:
