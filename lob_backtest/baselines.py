@@ -142,8 +142,13 @@ def _classifier(
     name: str, features: FloatArray, labels: IntArray, train: IntArray, wanted: IntArray, seed: int
 ) -> FloatArray:
     """Class probabilities of a scikit-learn classifier that was fitted on train alone."""
+    # Comes with scikit-learn. One thread: its idle OpenMP threads spin, and on cores that are busy
+    # with something else that made these fits up to thirty times slower.
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     fitted = _logistic if name == "logistic" else _boosting
-    classes, some = fitted(features[train], labels[train], features[wanted], seed)
+    with threadpool_limits(limits=1):
+        classes, some = fitted(features[train], labels[train], features[wanted], seed)
     probability = np.zeros((wanted.size, _N_CLASSES))
     probability[:, classes] = some
     return probability

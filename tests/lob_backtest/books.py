@@ -118,6 +118,26 @@ def spliced(book: Book, other: Book, first_changed: int) -> Book:
     )
 
 
+def with_other_future(book: Book, other: Book, first_changed: int, *, after_ns: int) -> Book:
+    """``book`` before row ``first_changed``, then all of ``other``, times, length and all.
+
+    ``other`` begins ``after_ns`` after the last row that stays.
+    """
+    shift = book.time_ns[first_changed - 1] + after_ns - other.time_ns[0]
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(book, name)[:first_changed], getattr(other, name)])
+
+    return Book(
+        meta=book.meta,
+        time_ns=np.concatenate([book.time_ns[:first_changed], other.time_ns + shift]),
+        ask_ticks=joined("ask_ticks"),
+        ask_size=joined("ask_size"),
+        bid_ticks=joined("bid_ticks"),
+        bid_size=joined("bid_size"),
+    )
+
+
 @st.composite
 def books(
     draw: st.DrawFn,
