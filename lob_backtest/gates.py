@@ -81,9 +81,7 @@ def judge(
     Raises:
         GateError: an unknown gate in ``rules.off``, or a baseline that was not scored.
     """
-    unknown = unknown_keys(dict.fromkeys(rules.off), GATE_NAMES, "gates.off")
-    if unknown:
-        raise GateError("; ".join(unknown))
+    check_rules(rules, baselines=None)
     figures = training or TrainingFigures()
     judges: dict[str, Callable[[], Gate]] = {
         "f1_lift": lambda: _f1_lift(folds, aggregate, rules),
@@ -100,6 +98,23 @@ def judge(
         else judges[name]()
         for name in GATE_NAMES
     ]
+
+
+def check_rules(rules: GatesConfig, *, baselines: Sequence[str] | None) -> None:
+    """Refuse names that no gate or baseline bears; cheap, so do it before the long work.
+
+    Args:
+        rules: ``off`` and ``baseline`` are looked at.
+        baselines: those that will be scored; None leaves ``baseline`` alone.
+
+    Raises:
+        GateError: an unknown name.
+    """
+    problems = unknown_keys(dict.fromkeys(rules.off), GATE_NAMES, "gates.off")
+    if baselines is not None and rules.baseline != "best":
+        problems += unknown_keys({rules.baseline: None}, baselines, "gates.baseline")
+    if problems:
+        raise GateError("; ".join(problems))
 
 
 def verdict(gates: Sequence[Gate]) -> Literal["pass", "fail"]:

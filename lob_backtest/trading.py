@@ -119,6 +119,17 @@ def trade(book: Book, models: Mapping[str, ModelPredictions], config: BacktestCo
     )
 
 
+def check_threshold(config: BacktestConfig | None, name: str, model: ModelPredictions) -> None:
+    """Refuse to choose a threshold by what is not there; cheap, so do it before the long work."""
+    if config is None or not isinstance(config.signal.threshold, str):
+        return
+    if model.validation is None:
+        raise SignalError(
+            f"{name}: threshold: validation needs predictions on the validation blocks, got none; "
+            "give --validation FILE, or a fixed backtest.signal.threshold"
+        )
+
+
 def configured_costs(config: BacktestConfig) -> Costs:
     """The costs that a config asks for; free trading only by name."""
     if config.costs == "none":
@@ -142,6 +153,28 @@ def trading_figures(account: Account, *, periods_per_year: float) -> dict[str, f
         "hit_rate": float((account.trade_pnl > 0).mean()) if n_trades else math.nan,
         "costs_paid": account.costs_paid,
     }
+
+
+def closings_per_bar(orders: Orders, account: Account) -> FloatArray:
+    """``(B, 2)`` round trips that closed in each bar, and how many of them won."""
+    after = np.cumsum(orders.size)
+    largest = np.abs(orders.size).max(initial=0.0)
+    after[np.abs(after) <= 1e-9 * largest] = 0.0
+    before = np.append(0.0, after[:-1])
+    closes = (before != 0) & (np.sign(after) != np.sign(before))
+    assert closes.sum() == account.trade_pnl.size
+    bar = np.empty(orders.n, dtype=np.int64)
+    for fold in np.unique(orders.fold):
+        bars, own = np.flatnonzero(account.fold == fold), orders.fold == fold
+        bar[own] = bars[np.searchsorted(account.bar_end_ns[bars], orders.time_ns[own])]
+    n_bars = account.bar_end_ns.size
+    won = (account.trade_pnl > 0).astype(np.float64)
+    return np.column_stack(
+        [
+            np.bincount(bar[closes], minlength=n_bars),
+            np.bincount(bar[closes], won, minlength=n_bars),
+        ]
+    )
 
 
 def break_even(account: Account, costs: Costs) -> BreakEven:
@@ -230,11 +263,8 @@ def _before_test(
     book: Book, name: str, model: ModelPredictions, config: BacktestConfig
 ) -> Predictions:
     """The validation decisions that have traded before the fold's test block begins."""
-    if model.validation is None:
-        raise SignalError(
-            f"{name}: threshold: validation needs predictions on the validation blocks, got none; "
-            "give --validation FILE, or a fixed backtest.signal.threshold"
-        )
+    check_threshold(config, name, model)
+    assert model.validation is not None
     table = model.validation.select(np.isin(model.validation.fold, model.test.folds))
     folds, first = np.unique(model.test.fold, return_index=True)
     test_start_ns: IntArray = model.test.decided_ns[first][np.searchsorted(folds, table.fold)]

@@ -17,10 +17,8 @@ from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.config import BacktestConfig, GatesConfig, JudgeConfig
 from lob_backtest.contenders import MODEL, ModelPredictions, align_all, predict_baselines
 from lob_backtest.errors import PredictionsError
-from lob_backtest.gates import classification_baseline, judge, verdict
+from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import classification_metrics, confusion_matrix, reliability_bins
-from lob_backtest.orders import Orders
-from lob_backtest.portfolio import Account
 from lob_backtest.predictions import Predictions
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.resampling import (
@@ -37,7 +35,7 @@ from lob_backtest.sections import (
     series_section,
 )
 from lob_backtest.strict_yaml import as_dict
-from lob_backtest.trading import Traded, trade, trading_figures
+from lob_backtest.trading import Traded, closings_per_bar, trade, trading_figures
 from lob_backtest.training_figures import TrainingFigures
 
 __all__ = ["ModelPredictions", "baseline_predictions", "predict_baselines", "score"]
@@ -94,21 +92,21 @@ def score(
         SignalError: a threshold is to be chosen without validation predictions.
         GateError: an unknown gate or baseline in ``gates``.
     """
+    check_rules(gates, baselines=list(baselines))
     _check_instrument(book, model.test)
     models = {MODEL: model, **align_all(model, baselines)}
     traded = trade(book, models, backtest) if backtest is not None else None
-    names = list(traded.accounts) if traded is not None else list(models)
+    strategies = list(models) if traded is None else list(traded.accounts)
     rng = np.random.default_rng(seed)
-    of_classes = classification_intervals(
+    of_decisions = classification_intervals(
         {name: each.test for name, each in models.items()}, n_resamples=n_resamples, rng=rng
     )
-    of_trading = _trading_intervals(traded, n_resamples=n_resamples, rng=rng)
-    folds = [_fold(fold, models, names, traded, prepared) for fold in model.test.folds]
-    figures = {name: _figures_of_all(name, folds, models, traded) for name in names}
-    aggregate = _aggregate(figures, of_classes, of_trading)
+    of_bars = _trading_intervals(traded, n_resamples=n_resamples, rng=rng)
+    folds = [_fold(fold, models, strategies, traded, prepared) for fold in model.test.folds]
+    figures = {name: _figures_of_all(name, folds, models, traded) for name in strategies}
+    aggregate = _aggregate(figures, of_decisions, of_bars)
     outcome = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
-    labelled = model.test.is_labelled
-    labels, probability = model.test.label[labelled], model.test.probability[labelled]
+    labels, probability = _labelled(model.test, None)
     report = {
         "format": FORMAT,
         "verdict": verdict(outcome),
@@ -124,14 +122,7 @@ def score(
         "annualisation": annualisation_section(book, traded),
         "equity": series_section(traded),
         "cost_sensitivity": sensitivity_section(traded, backtest),
-        "intervals": {
-            "level": LEVEL,
-            "method": "stationary bootstrap",
-            "n_resamples": n_resamples,
-            "mean_block_decisions": of_classes.mean_block,
-            "mean_block_bars": None if of_trading is None else of_trading.mean_block,
-            "seed": seed,
-        },
+        "intervals": _how_intervals(of_decisions, of_bars, n_resamples=n_resamples, seed=seed),
         "rules": as_dict(gates),
         "training": None if training is None else training.as_dict(),
         "provenance": None if provenance is None else dict(provenance),
@@ -255,11 +246,11 @@ def _spans(fold: int, prepared: Prepared | None) -> dict[str, Any]:
 
 def _aggregate(
     figures: Mapping[str, Mapping[str, float | None]],
-    of_classes: Intervals,
-    of_trading: Intervals | None,
+    of_decisions: Intervals,
+    of_bars: Intervals | None,
 ) -> dict[str, Any]:
     def strategy(name: str) -> dict[str, Any]:
-        found = {**of_classes.of.get(name, {}), **(of_trading.of[name] if of_trading else {})}
+        found = {**of_decisions.of.get(name, {}), **(of_bars.of[name] if of_bars else {})}
         shaped = {}
         for key, value in figures[name].items():
             low, high = found.get(key, (None, None))
@@ -275,13 +266,27 @@ def _aggregate(
     return {**strategy(MODEL), "baselines": others}
 
 
+def _how_intervals(
+    of_decisions: Intervals, of_bars: Intervals | None, *, n_resamples: int, seed: int
+) -> dict[str, Any]:
+    return {
+        "level": LEVEL,
+        "method": "stationary bootstrap",
+        "n_resamples": n_resamples,
+        "mean_block_decisions": of_decisions.mean_block,
+        "mean_block_bars": None if of_bars is None else of_bars.mean_block,
+        "seed": seed,
+    }
+
+
 def _trading_intervals(
     traded: Traded | None, *, n_resamples: int, rng: np.random.Generator
 ) -> Intervals | None:
     if traded is None:
         return None
     closings = {
-        name: _closings(traded.orders[name], account) for name, account in traded.accounts.items()
+        name: closings_per_bar(traded.orders[name], account)
+        for name, account in traded.accounts.items()
     }
     return trading_intervals(
         traded.accounts,
@@ -289,28 +294,6 @@ def _trading_intervals(
         periods_per_year=traded.periods_per_year,
         n_resamples=n_resamples,
         rng=rng,
-    )
-
-
-def _closings(orders: Orders, account: Account) -> FloatArray:
-    """``(B, 2)`` round trips that closed in each bar, and how many of them won."""
-    after = np.cumsum(orders.size)
-    largest = np.abs(orders.size).max(initial=0.0)
-    after[np.abs(after) <= 1e-9 * largest] = 0.0
-    before = np.append(0.0, after[:-1])
-    closes = (before != 0) & (np.sign(after) != np.sign(before))
-    assert closes.sum() == account.trade_pnl.size
-    bar = np.empty(orders.n, dtype=np.int64)
-    for fold in np.unique(orders.fold):
-        bars, own = np.flatnonzero(account.fold == fold), orders.fold == fold
-        bar[own] = bars[np.searchsorted(account.bar_end_ns[bars], orders.time_ns[own])]
-    n_bars = account.bar_end_ns.size
-    won = (account.trade_pnl > 0).astype(np.float64)
-    return np.column_stack(
-        [
-            np.bincount(bar[closes], minlength=n_bars),
-            np.bincount(bar[closes], won, minlength=n_bars),
-        ]
     )
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lob_backtest.contenders import MODEL
 from lob_backtest.report import plots, tables
 from lob_backtest.report.caveats import limits_of
 from lob_backtest.report.style import STYLE
@@ -12,7 +13,6 @@ from lob_backtest.report.words import (
     CLASSIFICATION,
     GATE_FORMS,
     GATE_TITLES,
-    MODEL,
     NOTHING,
     TRADING,
     duration,

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lob_backtest.report.words import MODEL, moment, significant, strategy_title, text
+from lob_backtest.contenders import MODEL
+from lob_backtest.report.words import moment, significant, strategy_title, text
 
 # Stand-in colour -> CSS variable; no stand-in is a prefix of another.
 INK, MUTED, GRID, ACCENT, SURFACE = "#0a0001", "#0a0002", "#0a0003", "#0a0004", "#0a0005"

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from lob_backtest.contenders import MODEL
 from lob_backtest.predictions import CLASS_NAMES
 from lob_backtest.report.words import (
     MEASURES,
-    MODEL,
     NOTHING,
     Measure,
     interval,

@@ -1,0 +1,157 @@
+"""The `lob-backtest` command. Exit codes: 0 done, 3 gates failed, 2 bad input, 130 interrupted.
+
+The commands themselves are in ``lob_backtest.commands`` and imported when one runs, so that
+``--help`` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lob_backtest.errors import LobBacktestError
+
+EXIT_DONE, EXIT_BAD_INPUT, EXIT_GATES_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
+_EXIT_PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; what a user can mend is one message on standard error and exit code 2."""
+    arguments = _parsed(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (LobBacktestError, FileNotFoundError, PermissionError, FileExistsError,
+            NotADirectoryError, IsADirectoryError) as error:  # fmt: skip
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written is left", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has gone; point stdout elsewhere for the interpreter's last flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_PIPE_CLOSED
+    return code
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; overrides may stand anywhere among them, which argparse alone refuses."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    overrides = [item for item in rest if "=" in item and not item.startswith("-")]
+    if len(overrides) < len(rest) or (rest and not hasattr(arguments, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.overrides = [*arguments.overrides, *overrides]
+    arguments.argv = list(sys.argv[1:] if argv is None else argv)
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lob-backtest",
+        description="Order books, labels, walk-forward folds, and an honest judgement after costs.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_book_commands(commands)
+    _add_baseline(commands)
+    _add_score(commands)
+    _add_gate(commands)
+    _add_compare(commands)
+    return parser
+
+
+def _add_book_commands(commands: Any) -> None:
+    command = _command(
+        commands, "import", "books:import_files", "files of a format to a book table"
+    )
+    command.add_argument("format", metavar="FORMAT", help="bitstamp, lobster, parquet or sample")
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="BOOK")
+    command.add_argument("--levels", type=int, help="price levels a side (default: as in the file)")
+
+    command = _command(commands, "synthetic", "books:synthetic", "a seeded book of several days")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="BOOK")
+    command.add_argument("--days", type=int, default=5, help="default: %(default)s")
+    command.add_argument("--rows-per-day", type=int, default=20_000, help="default: %(default)s")
+    command.add_argument("--levels", type=int, default=10, help="default: %(default)s")
+    command.add_argument(
+        "--signal", type=float, default=1.0, help="0 plants none, 1 a strong one (default)"
+    )
+    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+    command = _command(commands, "inspect", "books:inspect", "what a book is like, in figures")
+    command.add_argument("book", type=Path, metavar="BOOK")
+
+    command = _command(commands, "label", "books:label", "decisions, class shares and folds")
+    command.add_argument("book", type=Path, metavar="BOOK")
+    _add_config(command)
+
+
+def _add_baseline(commands: Any) -> None:
+    command = _command(commands, "baseline", "judging:baseline", "predictions of the baselines")
+    command.add_argument("--book", type=Path, help="default: the config's data.book")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    _add_names(command)
+    _add_config(command)
+
+
+def _add_score(commands: Any) -> None:
+    command = _command(commands, "score", "judging:score_predictions", "trade, measure and judge")
+    command.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="of test blocks")
+    command.add_argument("--book", type=Path, help="default: the config's data.book")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    command.add_argument("--validation", type=Path, help="predictions of the validation blocks")
+    command.add_argument("--training", type=Path, help="JSON with what the training run knows")
+    command.add_argument("--seed", type=int, default=0, help="of the intervals and baselines")
+    _add_names(command)
+    _add_config(command)
+
+
+def _add_gate(commands: Any) -> None:
+    command = _command(commands, "gate", "judging:gate", "judge a report, by other limits if given")
+    command.add_argument("report", type=Path, metavar="REPORT", help="report.json or its folder")
+    command.add_argument("overrides", nargs="*", metavar="gates.key=value")
+
+
+def _add_compare(commands: Any) -> None:
+    command = _command(commands, "compare", "judging:compare", "two reports, figure by figure")
+    command.add_argument("reports", nargs=2, type=Path, metavar="REPORT")
+
+
+def _add_names(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--baselines", metavar="NAMES", help="comma-separated; default: all")
+
+
+def _add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, required=True, help="a run's YAML")
+    command.add_argument("overrides", nargs="*", metavar="section.key=value")
+
+
+def _command(commands: Any, name: str, run: str, help_text: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=help_text
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_when_run(run))
+    return command
+
+
+def _when_run(place: str) -> Run:
+    module, _, function = place.partition(":")
+
+    def run(arguments: argparse.Namespace) -> int:
+        code: int = getattr(import_module(f"lob_backtest.commands.{module}"), function)(arguments)
+        return code
+
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())
