@@ -43,7 +43,7 @@ def test_bars_end_at_multiples_and_take_in_remainders_below_half(
 def test_no_bar_lasts_over_night() -> None:
     book = book_from_mids([100] * 4, at_seconds=[0, 25, 86400, 86412])
     assert bars_of(book, 3, 86412, 10) == [10, 20, 25, 86412]
-    assert bars_of(book, 3, 86412, 5) == [5, 10, 15, 20, 25, 86405, 86412]
+    assert bars_of(book, 3, 86412, 5) == [10, 15, 20, 25, 86405, 86412]
 
 
 @given(book=books(), seed=st.integers(0, 999), bar_seconds=st.sampled_from([1, 7, 60]))
