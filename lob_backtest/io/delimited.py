@@ -1,5 +1,6 @@
 """Reading comma-separated files so that whatever is wrong with one is said with its line."""
 
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,15 @@ from lob_backtest.errors import FormatError
 Compression = Literal["gzip", "bz2"]
 
 # What gzip, bz2, zip and pandas raise on files that are cut off, damaged or of another kind.
-_UNREADABLE = (OSError, EOFError, zlib.error, BadZipFile, UnicodeDecodeError, ValueError)
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    BadZipFile,
+    UnicodeDecodeError,
+    ValueError,
+    pd.errors.ParserWarning,
+)
 
 
 def require_file(path: Path | str, wanted: str) -> Path:
@@ -67,7 +76,9 @@ def read_columns(
     """
 
     def read(as_types: Mapping[str, type[Any]], *, keep_text: bool) -> pd.DataFrame:
-        with open_file() as file:
+        with open_file() as file, warnings.catch_warnings():
+            # pandas only warns when every line has more fields than it was told of.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
             frame: pd.DataFrame = pd.read_csv(
                 file,
                 names=list(dtypes),
