@@ -60,6 +60,11 @@ def test_order_flow_by_hand():
     assert summed.tolist() == [0, 3, 6, 10, 12, 8, 7, -2]
 
 
+def test_a_new_session_brings_no_order_flow():
+    book = one_level_book([(102, 5, 100, 5), (102, 5, 100, 7)] * 2, at=[0, 1, 86_400, 86_401])
+    assert order_flow_events(book, 0).tolist() == [0, 2, 0, 2]
+
+
 def test_order_flow_leaves_what_is_older_than_its_rows_out():
     book = one_level_book([(102, 5, 100, 5 + i) for i in range(30)])
     features = hand_features(book, every_row(book))
