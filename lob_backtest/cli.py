@@ -45,9 +45,11 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     overrides = [item for item in rest if "=" in item and not item.startswith("-")]
-    if len(overrides) < len(rest) or (rest and not hasattr(arguments, "overrides")):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
+    takes_overrides = hasattr(arguments, "overrides")
+    unknown = [item for item in rest if item not in overrides or not takes_overrides]
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if takes_overrides:
         arguments.overrides = [*arguments.overrides, *overrides]
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     return arguments

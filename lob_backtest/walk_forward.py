@@ -38,7 +38,13 @@ from lob_backtest.strict_yaml import as_dict
 from lob_backtest.trading import Traded, closings_per_bar, trade, trading_figures
 from lob_backtest.training_figures import TrainingFigures
 
-__all__ = ["ModelPredictions", "baseline_predictions", "predict_baselines", "score"]
+__all__ = [
+    "ModelPredictions",
+    "baseline_predictions",
+    "classification_over_folds",
+    "predict_baselines",
+    "score",
+]
 
 FORMAT = "lob_backtest.report/1"
 CLASSIFICATION_KEYS = (
@@ -103,7 +109,7 @@ def score(
     )
     of_bars = _trading_intervals(traded, n_resamples=n_resamples, rng=rng)
     folds = [_fold(fold, models, strategies, traded, prepared) for fold in model.test.folds]
-    figures = {name: _figures_of_all(name, folds, models, traded) for name in strategies}
+    figures = {name: _figures(name, models, traded, fold=None) for name in strategies}
     aggregate = _aggregate(figures, of_decisions, of_bars)
     outcome = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
     labels, probability = _labelled(model.test, None)
@@ -131,6 +137,22 @@ def score(
     return plain
 
 
+def classification_over_folds(table: Predictions) -> dict[str, float]:
+    """The classification figures over all folds.
+
+    Accuracy, ECE and Brier score are over all decisions. F1, MCC and majority accuracy are means of
+    the folds', by their decisions: in one table of all folds a constant guess that changes from
+    fold to fold would look like skill.
+    """
+    figures = classification_metrics(*_labelled(table, None))
+    of_folds = [_labelled(table, fold) for fold in table.folds]
+    n = [labels.size for labels, _ in of_folds]
+    each = [classification_metrics(labels, probability) for labels, probability in of_folds]
+    for key in _MEANS_OF_FOLDS:
+        figures[key] = float(np.average([fold[key] for fold in each], weights=n))
+    return figures
+
+
 def _check_instrument(book: Book, table: Predictions) -> None:
     outside = (table.decided_ns < book.time_ns[0]) | (table.decided_ns > book.time_ns[-1])
     if table.instrument != book.meta.instrument or outside.any():
@@ -151,32 +173,16 @@ def _figures(
     """Every figure of a strategy in one fold or in all; None where it has none."""
     figures: dict[str, float | None] = dict.fromkeys(_KEYS)
     if name in models:
-        figures |= classification_metrics(*_labelled(models[name].test, fold))
+        table = models[name].test
+        figures |= (
+            classification_over_folds(table)
+            if fold is None
+            else classification_metrics(*_labelled(table, fold))
+        )
     if traded is not None:
         account = traded.accounts[name]
         account = account if fold is None else account.of_fold(fold)
         figures |= trading_figures(account, periods_per_year=traded.periods_per_year)
-    return figures
-
-
-def _figures_of_all(
-    name: str,
-    folds: list[dict[str, Any]],
-    models: Mapping[str, ModelPredictions],
-    traded: Traded | None,
-) -> dict[str, float | None]:
-    """The figures over all folds.
-
-    Accuracy, ECE and Brier score are over all decisions, money over all bars. F1, MCC and majority
-    accuracy are means of the folds', by their decisions: in one table of all folds a constant
-    guess that changes from fold to fold would look like skill.
-    """
-    figures = _figures(name, models, traded, fold=None)
-    if name in models:
-        own = [fold if name == MODEL else fold["baselines"][name] for fold in folds]
-        n = [fold["n"] for fold in folds]
-        for key in _MEANS_OF_FOLDS:
-            figures[key] = float(np.average([each[key] for each in own], weights=n))
     return figures
 
 

@@ -16,16 +16,15 @@ from lob_backtest.contenders import MODEL, ModelPredictions, predict_baselines
 from lob_backtest.errors import ConfigError
 from lob_backtest.files import sha256_of
 from lob_backtest.gates import check_rules, judge, verdict
-from lob_backtest.metrics import classification_metrics
 from lob_backtest.open_book import book_fingerprint, open_book
 from lob_backtest.predictions import read_predictions, write_predictions
 from lob_backtest.prepare import prepare
 from lob_backtest.report import read_report, write_report
 from lob_backtest.report.words import CLASSIFICATION, TRADING
-from lob_backtest.strict_yaml import as_dict, build, finish, unknown_keys
+from lob_backtest.strict_yaml import as_dict, build, finish
 from lob_backtest.trading import check_threshold
 from lob_backtest.training_figures import read_training, training_from
-from lob_backtest.walk_forward import score
+from lob_backtest.walk_forward import classification_over_folds, score
 
 _VERSIONS_OF = ("hfrun", "numpy", "pandas", "pyarrow", "scikit-learn", "vectorbt")
 
@@ -43,10 +42,7 @@ def baseline(arguments: argparse.Namespace) -> int:
         write_predictions(model.test, folder / "predictions.parquet")
         if model.validation is not None:
             write_predictions(model.validation, folder / "validation_predictions.parquet")
-        known = model.test.is_labelled
-        figures[name] = classification_metrics(
-            model.test.label[known], model.test.probability[known]
-        )
+        figures[name] = classification_over_folds(model.test)
     head = ["over all folds", *(measure.title for measure in CLASSIFICATION)]
     rows = [
         [name, *(format(own[measure.key], measure.form) for measure in CLASSIFICATION)]
@@ -148,9 +144,12 @@ def _names(text: str | None) -> list[str]:
     if text is None:
         return list(BASELINES)
     names = [name.strip() for name in text.split(",") if name.strip()]
-    problems = unknown_keys(dict.fromkeys(names), BASELINES, "--baselines ")
-    if problems or not names:
-        raise ConfigError("; ".join(problems) or f"--baselines: none of {', '.join(BASELINES)}")
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown or not names:
+        raise ConfigError(
+            f"--baselines {text}: {', '.join(unknown) or 'nothing'} is none of the baselines "
+            f"{', '.join(BASELINES)}; name some of them, with commas between"
+        )
     return list(dict.fromkeys(names))
 
 

@@ -71,7 +71,7 @@ def _header(report: Mapping[str, Any]) -> str:
 
 def _verdict(report: Mapping[str, Any]) -> str:
     required = [gate for gate in report["gates"] if gate["required"]]
-    failed = [GATE_TITLES[gate["name"]].lower() for gate in required if not gate["passed"]]
+    failed = [f"\u201c{GATE_TITLES[gate['name']]}\u201d" for gate in required if not gate["passed"]]
     passed = report["verdict"] == "pass"
     if passed:
         words = f"All {len(required)} required gates passed."
@@ -79,7 +79,7 @@ def _verdict(report: Mapping[str, Any]) -> str:
         words = "No required gate was judged, so nothing was shown."
     else:
         words = (f"{len(failed)} of {len(required)} required gates did not pass: "
-                 f"{'; '.join(failed)}.")  # fmt: skip
+                 f"{', '.join(failed)}.")  # fmt: skip
     left_out = [gate["name"] for gate in report["gates"] if gate["passed"] is None]
     if left_out:
         words += f" Not judged: {', '.join(left_out)}."
@@ -141,6 +141,8 @@ def _gate(gate: Mapping[str, Any]) -> str:
     }[gate["passed"]]
     if gate["passed"] is False and not gate["required"]:
         kind = "quiet"
+    if gate["passed"] is False and gate["value"] is None:
+        mark = "\u2717 not shown"
     what, form, how = GATE_FORMS[gate["name"]]
     figure = ""
     if gate["value"] is not None:
@@ -164,7 +166,8 @@ def _money(report: Mapping[str, Any]) -> str:
     drawn = _plots(
         (plots.equity_plot(report), "Equity after costs. Time runs in trading bars, so that nights "
          "and gaps take no room."),
-        (plots.drawdown_plot(report), "Fall of equity below its running peak."),
+        (plots.drawdown_plot(report), "Fall of equity below its running peak: the model, and what "
+         "it is held against."),
     )  # fmt: skip
     words = (
         "The same signal rule, costs and latency for every model; positions end flat in each fold."
@@ -200,9 +203,10 @@ def _folds(report: Mapping[str, Any], traded: bool) -> str:
 def _aggregate(report: Mapping[str, Any]) -> str:
     how = report["intervals"]
     words = (
-        f"All folds together. Below each figure its {how['level']:.0%} interval, from "
-        f"{how['n_resamples']:,} resamples of a {how['method']} over decisions (mean block "
-        f"{how['mean_block_decisions']:.0f})"
+        "Accuracy, ECE and Brier score are over all decisions, money over all bars; F1, MCC and "
+        "majority are means of the folds, by their decisions. Below each figure its "
+        f"{how['level']:.0%} interval, from {how['n_resamples']:,} resamples of a {how['method']} "
+        f"over decisions (mean block {how['mean_block_decisions']:.0f})"
     )
     if how["mean_block_bars"] is not None:
         words += f" and clock bars (mean block {how['mean_block_bars']:.0f})"

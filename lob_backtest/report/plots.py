@@ -22,8 +22,11 @@ _N_STRATEGY_COLOURS = 7
 _STRATEGY_COLOURS = [f"#0b000{i}" for i in range(_N_STRATEGY_COLOURS)]
 _VARIABLES |= {colour: f"strategy-{i}" for i, colour in enumerate(_STRATEGY_COLOURS)}
 
-_WIDTH, _HEIGHT = 420, 280  # SVG user units: near the width of a phone, so text stays legible there
+# SVG user units, near the widths they are shown at, so that text stays legible on a phone.
+_WIDE, _NARROW = (420, 280), (340, 270)
 _FONT = 12.5
+_MOST_TICKS = 7
+_NS_PER_DAY = 86_400_000_000_000
 
 
 def strategy_variable(name: str, names: Sequence[str]) -> str:
@@ -39,20 +42,21 @@ def equity_plot(report: Mapping[str, Any]) -> str:
         for name, values in series["equity"].items()
     }
     figure, axes = _figure("return on capital, %")
-    _curves(axes, curves)
+    _curves(axes, curves, _names(report))
     _time_axis(axes, report)
     final = f"{curves[MODEL][-1]:+.2f} %"
     return _svg(figure, f"Equity after costs over the test folds; the model ends at {final}")
 
 
 def drawdown_plot(report: Mapping[str, Any]) -> str:
-    """How far below its running peak the equity of every strategy is."""
-    series = report["equity"]
-    curves = {name: -np.asarray(values) * 100 for name, values in series["drawdown"].items()}
+    """How far below its running peak the equity is: the model, and what it is held against."""
+    series = report["equity"]["drawdown"]
+    names = {MODEL, report["baseline"], report["rules"]["backtest_baseline"]}
+    curves = {name: -np.asarray(series[name]) * 100 for name in series if name in names}
     figure, axes = _figure("below the peak, %")
     own = curves[MODEL]
     axes.fill_between(np.arange(own.size), own, 0, color=ACCENT, alpha=0.15, linewidth=0)
-    _curves(axes, curves)
+    _curves(axes, curves, _names(report))
     _time_axis(axes, report)
     return _svg(figure, f"Drawdown over the test folds; the model's deepest is {-own.min():.2f} %")
 
@@ -61,7 +65,7 @@ def folds_plot(report: Mapping[str, Any]) -> str:
     """Weighted F1 of every fold against the baseline and the lift that is required."""
     folds, baseline = report["folds"], report["baseline"]
     place = np.arange(len(folds))
-    figure, axes = _figure("weighted F1")
+    figure, axes = _figure("weighted F1", size=_NARROW)
     own = np.array([fold["f1_weighted"] for fold in folds])
     if baseline is not None:
         other = np.array([fold["baselines"][baseline]["f1_weighted"] for fold in folds])
@@ -86,7 +90,7 @@ def reliability_plot(report: Mapping[str, Any]) -> str:
     confidence = [item["confidence"] for item in bins]
     accuracy = [item["accuracy"] for item in bins]
     share = np.array([item["n"] for item in bins]) / sum(item["n"] for item in bins)
-    figure, axes = _figure("accuracy")
+    figure, axes = _figure("accuracy", size=_NARROW)
     axes.plot([0, 1], [0, 1], linestyle=(0, (4, 3)), color=MUTED, linewidth=1.2)
     for at, got in zip(confidence, accuracy, strict=True):
         axes.plot([at, at], [at, got], color=GRID, linewidth=2)
@@ -94,7 +98,7 @@ def reliability_plot(report: Mapping[str, Any]) -> str:
     axes.scatter(confidence, accuracy, s=18 + 420 * share, color=ACCENT, linewidth=0, zorder=3)
     axes.set_xlim(0.3, 1.0)
     axes.set_ylim(0, 1)
-    axes.set_xlabel("confidence: the probability of the class it says", color=MUTED)
+    axes.set_xlabel("confidence in the class it says", color=MUTED)
     ece = report["aggregate"]["ece"]["value"]
     return _svg(figure, f"Accuracy against confidence; expected calibration error {ece:.3f}")
 
@@ -157,10 +161,10 @@ def _line(name: str, names: Sequence[str]) -> dict[str, Any]:
     return {"color": colour, "linewidth": 1.2, "linestyle": style, "markersize": 3.5}
 
 
-def _curves(axes: Any, curves: Mapping[str, Any]) -> None:
+def _curves(axes: Any, curves: Mapping[str, Any], names: Sequence[str]) -> None:
     axes.axhline(0, color=GRID, linewidth=1)
     for name in sorted(curves, key=lambda name: name == MODEL):
-        axes.plot(curves[name], **_line(name, list(curves)))
+        axes.plot(curves[name], **_line(name, names))
 
 
 def _time_axis(axes: Any, report: Mapping[str, Any]) -> None:
@@ -169,18 +173,22 @@ def _time_axis(axes: Any, report: Mapping[str, Any]) -> None:
     axes.set_xlim(0, max(times.size - 1, 1))
     for fold in report["folds"][1:]:
         axes.axvline(np.searchsorted(times, fold["start_ns"]), color=GRID, linewidth=1, zorder=0)
-    ticks = np.unique(np.linspace(0, times.size - 1, 5).round().astype(int))
+    days, first_of_day = np.unique(times // _NS_PER_DAY, return_index=True)
+    one_day = days.size == 1
+    if one_day:
+        ticks = np.unique(np.linspace(0, times.size - 1, 5).round().astype(int))
+    else:
+        ticks = first_of_day[:: -(-days.size // _MOST_TICKS)]
     stamps = [moment(int(times[tick])) for tick in ticks]
-    one_day = len({stamp[:10] for stamp in stamps}) == 1
     axes.set_xticks(ticks, [stamp[11:16] if one_day else stamp[5:10] for stamp in stamps])
-    day = f"UTC, {stamps[0][:10]}" if one_day else f"{stamps[0][:10]} to {stamps[-1][:10]}"
-    axes.set_xlabel(f"{day}; lines part the folds", color=MUTED)
+    when = f"UTC, {stamps[0][:10]}" if one_day else f"from {stamps[0][:10]}"
+    axes.set_xlabel(f"{when}; lines part the folds", color=MUTED)
 
 
-def _figure(y_label: str) -> tuple[Any, Any]:
+def _figure(y_label: str, *, size: tuple[int, int] = _WIDE) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72, layout="constrained")
+    figure = Figure(figsize=(size[0] / 72, size[1] / 72), dpi=72, layout="constrained")
     axes = figure.add_subplot()
     figure.patch.set_visible(False)
     axes.patch.set_visible(False)
@@ -210,14 +218,15 @@ def _svg(figure: Any, label: str) -> str:
     drawing = re.sub(r"<style[^>]*>.*?</style>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r'<g id="[a-z_0-9.]+">', "<g>", drawing)  # would repeat from plot to plot
     drawing = re.sub(r" *<!--.*?-->\n?", "", drawing)
-    drawing = re.sub(r"<svg[^>]*>", _opening(label), drawing, count=1)
+    drawing = re.sub(r"<svg[^>]*>", _opening(label, figure), drawing, count=1)
     for colour, variable in _VARIABLES.items():
         drawing = drawing.replace(colour, f"var(--{variable})")
     return drawing.strip()
 
 
-def _opening(label: str) -> str:
-    return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{text(label)}">'
+def _opening(label: str, figure: Any) -> str:
+    width, height = (round(72 * inches) for inches in figure.get_size_inches())
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(label)}">'
 
 
 def legend(report: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -57,15 +57,16 @@ section > p, .note { color: var(--muted); margin: 2px 0 14px; max-width: 75ch; }
 .tile dd small { display: block; font-size: 0.78rem; font-weight: 400; letter-spacing: 0;
   color: var(--muted); }
 .gates { list-style: none; margin: 0; padding: 0; display: grid; gap: 10px; }
-.gate { display: grid; gap: 2px 14px; grid-template-columns: 92px minmax(0, 1fr) auto;
+.gate { display: grid; gap: 2px 14px; grid-template-columns: 104px minmax(0, 1fr) auto;
   align-items: start; }
 .gate h3 { margin: 0; font-size: 1rem; }
 .gate h3 code { font-size: 0.78rem; font-weight: 400; color: var(--muted); margin-left: 6px; }
 .gate p { margin: 0; font-size: 0.9rem; color: var(--muted); grid-column: 2 / -1; }
 .gate .figure { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .gate .figure span { color: var(--muted); font-size: 0.86rem; }
-.badge { display: inline-block; border-radius: 999px; padding: 2px 11px; font-size: 0.8rem;
-  font-weight: 650; color: var(--tone); background: var(--wash); white-space: nowrap; }
+.badge { display: inline-block; justify-self: start; border-radius: 999px;
+  padding: 2px 11px; font-size: 0.8rem; font-weight: 650; white-space: nowrap;
+  color: var(--tone); background: var(--wash); }
 .plots { display: grid; gap: 14px;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); }
 .plots.three { grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px), 1fr)); }
@@ -84,7 +85,7 @@ svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans
 .scroll { overflow-x: auto; padding: 4px 0; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem;
   font-variant-numeric: tabular-nums; }
-th, td { padding: 8px 11px; text-align: right; white-space: nowrap;
+th, td { padding: 8px 9px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { color: var(--muted); font-weight: 550; font-size: 0.8rem; }
 tbody tr:last-child > * { border-bottom: 0; }
