@@ -45,10 +45,12 @@ def stationary_bootstrap_indices(
     shape = (n_resamples, n)
     begins = rng.random(shape) < 1 / mean_block
     begins[:, 0] = True
-    place = np.arange(n)
-    block_start = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    drawn = np.take_along_axis(rng.integers(0, n, shape), block_start, axis=1)
-    return (drawn + place - block_start) % n
+    # All resamples in one line: a block goes on from its first index until the next one begins.
+    first = np.flatnonzero(begins)
+    length = np.diff(first, append=begins.size)
+    offset = rng.integers(0, n, first.size) - first
+    drawn = np.repeat(offset, length) + np.arange(begins.size)
+    return (drawn % n).reshape(shape)
 
 
 def bootstrap(

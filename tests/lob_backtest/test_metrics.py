@@ -120,6 +120,17 @@ def test_every_decision_is_in_exactly_one_reliability_bin() -> None:
     assert (bins[0]["low"], bins[-1]["high"]) == (0.0, 1.0)
 
 
+def test_a_confidence_on_the_edge_belongs_to_the_bin_below() -> None:
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
+    bins = reliability_bins(np.array([0, 1, 2]), probabilities, n_bins=4)
+    assert [(item["low"], item["high"], item["n"]) for item in bins] == [
+        (0.0, 0.25, 0),
+        (0.25, 0.5, 2),
+        (0.5, 0.75, 1),
+        (0.75, 1.0, 0),
+    ]
+
+
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
