@@ -1,6 +1,6 @@
 """The portfolio against hand computation and against a plain loop over orders and bars."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ from tests.lob_backtest.books import (
     seconds,
     spliced,
 )
-from tests.lob_backtest.trading_cases import Case, random_case, random_targets
+from tests.lob_backtest.trading_cases import Case, plain_backtest, random_case, random_targets
 
 CAPITAL = 50.0
 LEVELS = [Costs.none(), *(Costs.at_touch(fee_bps=2.5).scaled(m) for m in (0.5, 1.0, 2.0))]
@@ -124,52 +124,6 @@ def test_capital_defaults_to_the_notional_at_the_mid_then_known(ten_rows: Case) 
 
 
 # -------------------------------------------------------------------------- reference
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plain:
-    """A backtest written out: one order after the other, cash and position."""
-
-    net_pnl: list[float]
-    gross_pnl: list[float]
-    position: list[float]
-    trade_pnl: list[float]
-
-
-def plain_backtest(book: Book, orders: Orders, bars: Account, costs: Costs) -> Plain:
-    tick = book.meta.tick_size
-    net_pnl, gross_pnl, positions, trade_pnl = [], [], [], []
-    cash = free_cash = position = opened_cash = 0.0
-    last_net = last_gross = 0.0
-    done = 0
-    for fold, end_ns in zip(bars.fold, bars.bar_end_ns, strict=True):
-        while done < orders.n and orders.fold[done] == fold and orders.time_ns[done] <= end_ns:
-            row, size = int(orders.row[done]), float(orders.size[done])
-            mid = (book.ask_ticks[row, 0] + book.bid_ticks[row, 0]) / 2 * tick
-            touch = (book.ask_ticks if size > 0 else book.bid_ticks)[row, 0] * tick
-            price = mid + costs.spread_multiple * (touch - mid)
-            fee = costs.fee_bps / 10_000 * abs(size) * price
-            parts = [size]
-            if position != 0 and np.sign(size) != np.sign(position) and abs(size) > abs(position):
-                parts = [-position, size + position]  # close, then open the other side
-            for part in parts:
-                if position == 0:
-                    opened_cash = cash
-                cash -= part * price + fee * abs(part / size)
-                position += part
-                if position == 0:
-                    trade_pnl.append(cash - opened_cash)
-            free_cash -= size * mid
-            done += 1
-        row = int(book.row_known_at(np.array([end_ns]))[0])
-        mark = (book.ask_ticks[row, 0] + book.bid_ticks[row, 0]) / 2 * tick
-        net, gross = cash + position * mark, free_cash + position * mark
-        net_pnl.append(net - last_net)
-        gross_pnl.append(gross - last_gross)
-        last_net, last_gross = net, gross
-        positions.append(position)
-    assert done == orders.n
-    return Plain(net_pnl=net_pnl, gross_pnl=gross_pnl, position=positions, trade_pnl=trade_pnl)
 
 
 @given(
