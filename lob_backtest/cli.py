@@ -12,9 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lob_backtest.commands import EXIT_BAD_INPUT, EXIT_INTERRUPTED
 from lob_backtest.errors import LobBacktestError
 
-EXIT_DONE, EXIT_BAD_INPUT, EXIT_GATES_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
 _EXIT_PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
 
 Run = Callable[[argparse.Namespace], int]

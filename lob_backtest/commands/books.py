@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import read_book, write_book
+from lob_backtest.commands import EXIT_DONE
 from lob_backtest.commands.tables import show, table
 from lob_backtest.config import load_judge_config
 from lob_backtest.io import import_book, inspect_book
@@ -21,7 +22,7 @@ def import_files(arguments: argparse.Namespace) -> int:
     write_book(book, arguments.output)
     text = f"{report.as_text()}\n\nwritten to {arguments.output}"
     show({**report.as_dict(), "book": str(arguments.output)}, text, as_json=arguments.json)
-    return 0
+    return EXIT_DONE
 
 
 def synthetic(arguments: argparse.Namespace) -> int:
@@ -33,14 +34,14 @@ def synthetic(arguments: argparse.Namespace) -> int:
     text = f"{book.n_rows:,} rows of {book.n_levels} levels written to {arguments.output}"
     show({**recipe, "rows": book.n_rows, "book": str(arguments.output)}, text,
          as_json=arguments.json)  # fmt: skip
-    return 0
+    return EXIT_DONE
 
 
 def inspect(arguments: argparse.Namespace) -> int:
     """Print what a book is like."""
     figures = inspect_book(read_book(arguments.book))
     show(figures, _lines(figures), as_json=arguments.json)
-    return 0
+    return EXIT_DONE
 
 
 def label(arguments: argparse.Namespace) -> int:
@@ -70,7 +71,7 @@ def label(arguments: argparse.Namespace) -> int:
         f"\n\n{drawing}\n\n{table(head, rows)}"
     )
     show(value, text, as_json=arguments.json)
-    return 0
+    return EXIT_DONE
 
 
 def _fold(prepared: Prepared, fold: Fold) -> dict[str, Any]:
