@@ -122,7 +122,8 @@ def _trading_tiles(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("max drawdown", number(aggregate["max_drawdown"]["value"], ".3%"),
          f"after costs, {trades:,.0f} trades"),
         ("Sharpe ratio", number(aggregate["sharpe"]["value"], "+.1f"),
-         f"{interval(aggregate['sharpe'], '+.1f')}; annualised"),
+         f"{interval(aggregate['sharpe'], '+.1f')}; annualised from {report['backtest']['bars']:,} "
+         f"bars of {report['backtest']['bar_seconds']:g} s"),
         ("break-even cost", NOTHING if bps is None else f"{significant(bps)} bps",
          "never earned before costs" if paid is None and bps is None
          else f"of turnover; paid {NOTHING if paid is None else significant(paid)} bps"),

@@ -120,12 +120,15 @@ def cost_plot(report: Mapping[str, Any]) -> str:
     break_even = costs["strategies"][MODEL]["break_even_multiple"]
     if break_even is not None and multiples[0] <= break_even <= multiples[-1]:
         axes.axvline(break_even, color=ACCENT, linewidth=1.2, linestyle=(0, (4, 3)))
+        is_right = break_even > (multiples[0] + multiples[-1]) / 2
         axes.plot([break_even], [0], "D", color=ACCENT, markersize=8, zorder=5)
         axes.annotate(
             f"break-even {significant(break_even)} x",
             (break_even, 0),
-            (7, 9),
+            (-9, 9) if is_right else (9, 9),
             textcoords="offset points",
+            ha="right" if is_right else "left",
+            in_layout=False,
             color=ACCENT,
             fontweight="bold",
             fontsize=_FONT,
