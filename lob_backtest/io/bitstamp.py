@@ -10,8 +10,9 @@ time of a row. A recorder that opens with a snapshot got it after some of the ev
 to the snapshot; their time is raised to the snapshot's. The file's order is the order of events.
 
 Cleaning (counted in the report, rules in ``order_replay``), all of it causal: marketable orders are
-kept out of the book until what is left of them rests, and an order through which the market has
-traded is dropped as a ghost. Sizes are coins; a row is a change of the best L levels.
+kept out of the book until what is left of them rests, changes that come after an order's deletion
+are ignored, and an order through which the market has traded is dropped as a ghost. Sizes are
+coins; a row is a change of the best L levels.
 """
 
 import bz2
@@ -94,7 +95,7 @@ def read_bitstamp(
         levels: price levels on each side of the book.
         tick_size: dollars a tick; by default the largest power of ten that divides every price.
         instrument: name for the book's metadata; its last part is the currency.
-        ghost_ms: for how long a crossing order must live to witness against the orders it reaches.
+        ghost_ms: for how long a crossing order must live to be a witness against a ghost.
         settle_ms: for how long a formerly marketable order must be left alone before it rests.
 
     Raises:
@@ -152,6 +153,7 @@ def _report(
             "received before the snapshot, dated at it": events.n_raised,
             "recorder's closing deletions, ignored": n_events - kept,
             "deletions of orders never seen": replay.n_unknown,
+            "changes after an order's deletion, ignored": replay.n_late,
             "marketable orders that came to rest": replay.n_settled,
         },
         crossed_share_before=rows.crossed_share_before,

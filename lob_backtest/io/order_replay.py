@@ -7,10 +7,10 @@ A feed of single orders is no order book yet. Three things have to be kept apart
                 matches them at once, but the feed shows them for some milliseconds. They are kept
                 out of the book; what is left of one rests as soon as it no longer reaches the
                 opposite touch and nothing has happened to it for ``settle_ns``.
-    ghosts      resting orders whose deletion was never sent. Each later order that reaches such
-                an order and is itself still alive ``ghost_ns`` after its arrival proves that one
-                of the two is not real, because the exchange would have matched them. The second
-                such witness convicts the older order: it is dropped from then on.
+    ghosts      resting orders whose deletion was never sent. A later order that reaches the touch
+                and is itself still alive ``ghost_ns`` after its arrival proves that it or the order
+                first in line there is not real, because the exchange would have matched them. The
+                second such witness convicts the order in line: it is dropped from then on.
 
 Every rule uses events up to the present one only, so the book at a row is one that could have been
 kept live. The price of that: for up to about ``ghost_ns`` a new ghost still holds the touch.
@@ -75,8 +75,8 @@ class OrderReplay:
     """The state of the book while a feed of orders is read, under the rules above.
 
     Args:
-        ghost_ns: for how long a crossing order must have lived to be a witness against the orders
-            that it reaches.
+        ghost_ns: for how long a crossing order must have lived to be a witness against the order
+            first in line; longer than the feed takes to report a large order's matches.
         settle_ns: for how long a formerly marketable order must have been left alone to rest.
     """
 
@@ -91,10 +91,18 @@ class OrderReplay:
         self.n_kept_out = 0
         self.n_unknown = 0
         self.n_settled = 0
+        self.n_late = 0
+        self._deleted: set[int] = set()
         self._waiting: deque[tuple[int, int]] = deque()
 
     def put(self, order_id: int, *, side: int, price: int, size: int, now_ns: int) -> None:
-        """An order was created or changed: it now has this price and what is left is ``size``."""
+        """An order was created or changed: it now has this price and what is left is ``size``.
+
+        Feeds send some changes after the deletion that they led to; the dead stay dead.
+        """
+        if order_id in self._deleted:
+            self.n_late += 1
+            return
         if size <= 0:
             self.delete(order_id, now_ns=now_ns)
             return
@@ -110,6 +118,7 @@ class OrderReplay:
     def delete(self, order_id: int, *, now_ns: int) -> None:
         """An order was filled or cancelled."""
         self._advance(now_ns)
+        self._deleted.add(order_id)
         resting = self.resting.pop(order_id, None)
         if resting is not None:
             self.ladders[resting.side].remove(resting.key, resting.size)
@@ -158,17 +167,25 @@ class OrderReplay:
                 self._hear(witness)
 
     def _hear(self, witness: Order) -> None:
-        convicted = []
-        for order_id, order in self.resting.items():
-            reached = order.side != witness.side and order.key + witness.key <= 0
-            if reached and order.arrived_ns <= witness.arrived_ns:
-                order.witnesses += 1
-                if order.witnesses >= _WITNESSES:
-                    convicted.append(order_id)
-        for order_id in convicted:
-            ghost = self.resting.pop(order_id)
-            self.ladders[ghost.side].remove(ghost.key, ghost.size)
-            self.ghosts[order_id] = ghost
+        """Count a witness against the order with which it would have been matched first."""
+        ladder = self.ladders[-witness.side]
+        if not self._is_marketable(witness):
+            return
+        first_id, first = min(
+            (
+                (order_id, order)
+                for order_id, order in self.resting.items()
+                if order.side != witness.side and order.key == ladder.keys[0]
+            ),
+            key=lambda item: item[1].arrived_ns,
+        )
+        if first.arrived_ns > witness.arrived_ns:
+            return
+        first.witnesses += 1
+        if first.witnesses >= _WITNESSES:
+            del self.resting[first_id]
+            ladder.remove(first.key, first.size)
+            self.ghosts[first_id] = first
             self.n_ghosts += 1
 
     def _settle(self, now_ns: int) -> None:

@@ -83,9 +83,9 @@ def test_a_report_is_json_and_one_line_a_count(tmp_path: Path) -> None:
     _, report = import_book("bitstamp", [path], levels=2)
     assert json.loads(json.dumps(report.as_dict()))["rows_dropped"]["one side empty"] == 0
     text = report.as_text().splitlines()
-    assert "book rows                                          6 of 2 levels" in text
-    assert "rows dropped, warm-up, too few levels              3" in text
-    assert len(text) == 14
+    assert "book rows                                           6 of 2 levels" in text
+    assert "rows dropped, warm-up, too few levels               3" in text
+    assert len(text) == 15
 
 
 def test_the_figures_of_a_book_are_those_counted_by_hand() -> None:

@@ -98,6 +98,28 @@ def test_an_event_of_a_dropped_order_brings_it_back() -> None:
     assert (book_of(state)[1], state.ghosts) == ([(105, 4)], {})
 
 
+def test_a_change_that_comes_after_its_deletion_does_not_raise_the_dead() -> None:
+    state = replay()
+    state.put(1, side=BID, price=120, size=5, now_ns=0)
+    state.delete(1, now_ns=10)
+    state.put(1, side=BID, price=120, size=2, now_ns=11)
+    state.delete(2, now_ns=12)  # the creation of order 2 comes last
+    state.put(2, side=ASK, price=130, size=1, now_ns=13)
+    assert (book_of(state), state.n_late, state.outside) == (([], []), 2, {})
+
+
+def test_a_witness_speaks_against_the_order_first_in_line_alone() -> None:
+    state = replay()
+    state.put(1, side=ASK, price=103, size=1, now_ns=0)
+    state.put(2, side=ASK, price=102, size=1, now_ns=1)  # first in line at the touch
+    state.put(3, side=ASK, price=102, size=1, now_ns=2)
+    for order in (4, 5):
+        state.put(order, side=BID, price=110, size=9, now_ns=10)
+    state.put(6, side=BID, price=90, size=1, now_ns=5000)
+    assert (list(state.ghosts), book_of(state)[1]) == ([2], [(102, 1), (103, 1)])
+
+
+DEAD = (0, 0)
 EVENTS = st.lists(
     st.tuples(
         st.integers(1, 12),  # order; the odd ones buy
@@ -140,7 +162,8 @@ def test_orders_that_never_meet_are_replayed_as_a_plain_sum(
         now += wait
         price = min(price, 99) if order % 2 else max(price, 100)
         state.put(order, side=BID if order % 2 else ASK, price=price, size=size, now_ns=now)
-        alive[order] = (price, size)
+        if alive.get(order) != DEAD:
+            alive[order] = (price, size) if size else DEAD
     expected: list[Counter[int]] = [Counter(), Counter()]
     for order, (price, size) in alive.items():
         if size:
