@@ -1,6 +1,5 @@
 """The report's page, made from report.json alone: it needs nothing else, not even a network."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from lob_backtest.contenders import MODEL
 from lob_backtest.report import plots, tables
 from lob_backtest.report.caveats import limits_of
+from lob_backtest.report.facts import facts
 from lob_backtest.report.style import STYLE
 from lob_backtest.report.words import (
     CLASSIFICATION,
@@ -15,7 +15,6 @@ from lob_backtest.report.words import (
     GATE_TITLES,
     NOTHING,
     TRADING,
-    duration,
     interval,
     moment,
     number,
@@ -44,7 +43,7 @@ def report_page(report: Mapping[str, Any]) -> str:
         _section("What was known before each test block", "Label thresholds come from a fold's "
                  "train part, confidence thresholds from its validation part alone.",
                  _card(tables.thresholds_table(report))),
-        _section("Data and provenance", "", _facts(report)),
+        _section("Data and provenance", "", _card(facts(report))),
         _section("What this does not show", "", _card(_list(limits_of(report)))),
     ]  # fmt: skip
     title = f"{report['data']['instrument']}: {report['verdict']}"
@@ -250,57 +249,6 @@ def _costs(report: Mapping[str, Any]) -> str:
         extra=_card(tables.costs_table(report)),
     )  # fmt: skip
     return _section("Cost sensitivity", words.rstrip(". ") + ".", drawn)
-
-
-def _facts(report: Mapping[str, Any]) -> str:
-    data, backtest = report["data"], report["backtest"]
-    span = duration(data["end_ns"] - data["start_ns"])
-    facts = {
-        "instrument": data["instrument"],
-        "source": data["source"],
-        "book": f"{data['rows']:,} rows of {data['levels']} levels in {data['sessions']} session"
-                f"{'s' if data['sessions'] != 1 else ''}, tick {data['tick_size']:g} "
-                f"{data['currency']}",
-        "time": f"{moment(data['start_ns'])} to {moment(data['end_ns'])} UTC ({span})",
-    }  # fmt: skip
-    if report["label"] is not None:
-        facts["decisions and labels"] = _yaml_like(report["label"])
-    if backtest is not None:
-        costs = backtest["costs"]
-        paid = "none: mid-price, no fee" if costs == "none" else (
-            f"half-spread by trading at the touch, and {costs['fee_bps']:g} bps a side"
-        )  # fmt: skip
-        facts["costs"] = paid
-        facts["latency"] = duration(backtest["latency_ns"]) if backtest["latency_ns"] else "none"
-        facts["position"] = (
-            f"at most {backtest['position_limit']:g} units, held for {backtest['hold_decisions']} "
-            f"decision{'s' if backtest['hold_decisions'] != 1 else ''}"
-        )
-        facts["bars"] = f"{backtest['bars']:,} of {backtest['bar_seconds']:g} s"
-    provenance = report["provenance"] or {}
-    for key in ("name", "command", "seed"):
-        if key in provenance:
-            facts[key] = provenance[key]
-    listed = "".join(
-        f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items()
-    )
-    return _card(f'<dl class="facts">{listed}</dl>{_raw(provenance)}')
-
-
-def _raw(provenance: Mapping[str, Any]) -> str:
-    if not provenance:
-        return ""
-    shown = json.dumps(provenance, indent=2, ensure_ascii=False)
-    return f"<details><summary>Full provenance</summary><pre>{text(shown)}</pre></details>"
-
-
-def _yaml_like(values: Mapping[str, Any]) -> str:
-    parts = []
-    for key, value in values.items():
-        inner = f"{{{_yaml_like(value)}}}" if isinstance(value, Mapping) else value
-        if value is not None:
-            parts.append(f"{key}: {inner}")
-    return ", ".join(parts)
 
 
 def _plots(*drawn: tuple[str, str], extra: str = "", kind: str = "plots") -> str:

@@ -124,9 +124,11 @@ def cost_plot(report: Mapping[str, Any]) -> str:
         axes.plot([break_even], [0], "D", color=ACCENT, markersize=8, zorder=5)
         axes.annotate(
             f"break-even {significant(break_even)} x",
-            (break_even, 0),
-            (-9, 9) if is_right else (9, 9),
+            (break_even, 1.0),  # at the top, where falling lines leave room
+            (-7, 0) if is_right else (7, 0),
+            xycoords=axes.get_xaxis_transform(),
             textcoords="offset points",
+            va="top",
             ha="right" if is_right else "left",
             in_layout=False,
             color=ACCENT,

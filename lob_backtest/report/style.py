@@ -87,7 +87,7 @@ table { border-collapse: collapse; width: 100%; font-size: 0.88rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: 8px 9px; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); vertical-align: top; }
-thead th { color: var(--muted); font-weight: 550; font-size: 0.8rem; }
+thead th { white-space: normal; color: var(--muted); font-weight: 550; font-size: 0.8rem; }
 tbody tr:last-child > * { border-bottom: 0; }
 th:first-child { text-align: left; position: sticky; left: 0; background: var(--surface); }
 tbody th { font-weight: 550; }

@@ -111,12 +111,16 @@ def _shaded(count: int, share: float) -> str:
 
 def thresholds_table(report: Mapping[str, Any]) -> str:
     """What was fitted or chosen for each fold before its test block, and when that ended."""
-    head = ["fold", "train from", "validation from", "known until", "test from", "test to",
-            "decisions without label", "purged", "label threshold, ticks"]  # fmt: skip
+    keys = ("train_start_ns", "validation_start_ns", "train_end_ns", "start_ns", "end_ns")
+    stamps = [[_moment(fold.get(key)) for key in keys] for fold in report["folds"]]
+    days = {stamp[:10] for row in stamps for stamp in row if stamp != NOTHING}
+    if len(days) == 1:  # said once, above the column
+        stamps = [[stamp[11:] or stamp for stamp in row] for row in stamps]
+    first = f"{days.pop()}, fold" if len(days) == 1 else "fold"
+    head = [first, "train from", "validation from", "known until", "test from", "test to",
+            "without label", "purged", "label threshold, ticks"]  # fmt: skip
     body = []
-    for fold in report["folds"]:
-        keys = ("train_start_ns", "validation_start_ns", "train_end_ns", "start_ns", "end_ns")
-        cells = [_moment(fold.get(key)) for key in keys]
+    for fold, cells in zip(report["folds"], stamps, strict=True):
         cells += [
             number(fold.get(key), form)
             for key, form in (
