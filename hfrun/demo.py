@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HfrunError
+from hfrun.hub.environment import prepare_client
 from hfrun.hub.serve import running_hub
 from hfrun.hub.tokens import create_token
 from lob_backtest.book import write_book
@@ -28,6 +29,7 @@ N_COMPARED_WINDOWS = 64
 def main(overrides: list[str]) -> int:
     """Run the demo in the source tree; 0 whatever the gates say, 2 on bad input."""
     os.chdir(ROOT)
+    prepare_client()
     started = time.monotonic()
     try:
         _demo(Path("runs/demo"), overrides)

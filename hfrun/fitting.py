@@ -57,6 +57,7 @@ _ARGUMENT_DEFAULTS = {
     "dataloader_pin_memory": torch.cuda.is_available(),
     "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused on a CPU
     "report_to": "none",
+    "ddp_find_unused_parameters": False,
 }
 
 
@@ -187,7 +188,8 @@ def fit_fold(
     if not trainer.is_world_process_zero():
         return
     model = trainer.accelerator.unwrap_model(trainer.model)
-    trainer.save_model(str(files.model))
+    # not trainer.save_model: it adds a pickle of the arguments, with paths of this machine
+    model.save_pretrained(files.model)
     Preprocessing(
         window=config.data.window,
         levels=book.n_levels,

@@ -56,6 +56,8 @@ def push_folder(
         with warnings.catch_warnings():
             # The client's own call of its HTTP library; nothing a user of ours could mend.
             warnings.filterwarnings("ignore", "Use 'content=", DeprecationWarning)
+            # Predictions beside the model that made them are meant to be there.
+            warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
             commit = api.upload_folder(
                 repo_id=created.repo_id, folder_path=folder, commit_message=message
             )

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.metadata
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.module_order import HFRUN, LOB_BACKTEST
+from tests.architecture.tree import BLOCK, README, tree
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("hfrun", "lob_backtest")
 HEAVY = ("torch", "transformers", "datasets", "evaluate", "accelerate")
 LATE = ("vectorbt", "sklearn", "matplotlib")  # imported by lob_backtest where they are used
 
@@ -33,7 +34,7 @@ def project_imports(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return {name for name in names if name.partition(".")[0] in ("hfrun", "lob_backtest")}
+    return {name for name in names if name.partition(".")[0] in PACKAGES}
 
 
 def test_importing_lob_backtest_brings_in_neither_torch_nor_transformers() -> None:
@@ -91,42 +92,18 @@ def test_every_module_stands_in_the_written_order(package: str, order: tuple[str
 
 def test_nothing_inside_hfrun_carries_the_name_of_a_dependency() -> None:
     # `accelerate launch hfrun/train.py` puts hfrun/ first on sys.path, where it would shadow it.
-    own = {path.stem for path in (ROOT / "hfrun").iterdir() if not path.name.startswith("_")}
+    own = {
+        path.stem
+        for path in (ROOT / "hfrun").iterdir()
+        if not path.name.startswith("_") and (path.is_dir() or path.suffix == ".py")
+    }
     installed = {name.lower() for name in importlib.metadata.packages_distributions()}
-    installed -= {"hfrun", "lob_backtest"}
+    installed -= set(PACKAGES)
     assert own & (installed | {"optuna", "ray", "tokenizers", "peft"}) == set()
     assert own & set(sys.stdlib_module_names) == set()
 
 
 def test_the_tree_in_the_readme_equals_the_disk() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    tree = re.search(r"## The tree\n+```text\n(.*?)```", text, re.DOTALL)
-    assert tree is not None
-    written: set[str] = set()
-    folders: list[str] = []
-    for line in tree.group(1).splitlines():
-        name = line.strip().split()[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        folders = [*folders[:depth], name.rstrip("/")] if name.endswith("/") else folders[:depth]
-        written.add("/".join([*folders, "" if name.endswith("/") else name]).lstrip("/"))
-    assert written == _tree_on_disk()
-
-
-def _tree_on_disk() -> set[str]:
-    """Packages with their modules; configs, scripts, docs and test folders; the top-level files."""
-    tracked = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    shown: set[str] = set()
-    for name in tracked:
-        path = Path(name)
-        hidden = path.parts[0].startswith(".") or path.stem in ("__init__", "py")
-        deep = path.parts[0] == "tests" and len(path.parts) > 2
-        if not hidden and not deep and path.name != "conftest.py":
-            shown.add(name)
-        shown |= {
-            f"{parent}/" for parent in path.parents
-            if parent.parts and not parent.parts[0].startswith(".") and len(parent.parts) <= 3
-            and not (parent.parts[0] == "tests" and len(parent.parts) > 2)
-        }  # fmt: skip
-    return shown
+    written = BLOCK.search(README.read_text(encoding="utf-8"))
+    assert written is not None
+    assert written.group(0) == tree(), "run: python -m tests.architecture.tree --write"

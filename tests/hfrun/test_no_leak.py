@@ -1,0 +1,141 @@
+"""No leak from book to order: another future changes neither a trained model nor what it decided.
+
+lob_backtest's own test_no_leak covers labels, splits, normalization and features one by one; here
+the whole chain runs twice, on a book and on the same book with another future.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from transformers import set_seed
+
+from hfrun.config import HfrunConfig, load_config
+from hfrun.data.windows import write_rows
+from hfrun.evaluation.predict import predict_probabilities
+from hfrun.fitting import FoldFiles, build_model, fit_fold
+from lob_backtest.book import Book
+from lob_backtest.normalize import fit_normalizer
+from lob_backtest.orders import orders_from_targets
+from lob_backtest.predictions import read_predictions
+from lob_backtest.prepare import decisions_of, prepare
+from lob_backtest.signals import block_bounds, target_positions
+from tests.lob_backtest.books import SECOND, random_book, with_other_future
+
+ROOT = Path(__file__).resolve().parents[2]
+WINDOW = 20
+
+
+@pytest.fixture(scope="module")
+def config() -> HfrunConfig:
+    """One level, one epoch, a few hundred windows."""
+    return load_config(
+        ROOT / "configs/smoke.yaml",
+        [
+            "data.book=unused.parquet",
+            f"data.window={WINDOW}",
+            "data.decisions={every_events: 2}",
+            "data.label={kind: mid_move, horizon_events: 5}",
+            *("walk_forward.train=60", "walk_forward.validation=20", "walk_forward.test=20"),
+            "training.num_train_epochs=1",
+            "training.per_device_train_batch_size=32",
+            "callbacks.gap_samples=16",
+            "model.config={conv_channels: 4, inception_channels: 4, lstm_hidden: 4, dropout: 0.2}",
+        ],
+    )
+
+
+def test_a_model_trained_before_a_moment_is_the_same_whatever_comes_after_it(
+    config: HfrunConfig, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    book = random_book(rng, n_rows=300, n_levels=1, n_sessions=1)
+    settings = {"data": config.data, "walk_forward": config.judge.walk_forward}
+    fold = prepare(book, **settings).folds[0]
+    # the future changes in the middle of the first test block
+    cut_ns = int(prepare(book, **settings).decisions.decided_ns[fold.test[10]])
+    cut = int(book.row_known_at(np.array([cut_ns]))[0]) + 1
+    other = random_book(rng, n_rows=200, n_levels=1, n_sessions=1)
+    changed = with_other_future(book, other, cut, after_ns=SECOND)
+    fitted = []
+    for name, each in (("book", book), ("changed", changed)):
+        files = FoldFiles(tmp_path / name)
+        prepared = prepare(each, **settings)
+        fit_fold(config, each, prepared, prepared.folds[0], files)
+        fitted.append(files)
+    weights = [load_file(files.model / "model.safetensors") for files in fitted]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
+    for name in ("validation_predictions.parquet", "predictions.parquet"):
+        tables = [read_predictions(files.folder / name) for files in fitted]
+        known = [table.decided_ns <= cut_ns for table in tables]
+        assert known[0].sum() >= 10
+        probabilities = [table.probability[k] for table, k in zip(tables, known, strict=True)]
+        assert np.array_equal(*probabilities)
+    figures = [files.read_figures() for files in fitted]
+    assert figures[0]["eval_loss"] == figures[1]["eval_loss"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+@given(seed=st.integers(0, 2**32 - 1), cut_share=st.floats(0.4, 0.9), latency_ms=st.integers(0, 3))
+def test_orders_placed_before_a_moment_are_the_same_whatever_comes_after_it(
+    config: HfrunConfig,
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    cut_share: float,
+    latency_ms: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    book = random_book(rng, n_rows=160, n_levels=1, n_sessions=2)
+    ends = np.flatnonzero(book.is_last_of_instant) + 1
+    cut = int(ends[int(cut_share * (ends.size - 1))])
+    other = random_book(rng, n_rows=80, n_levels=1, n_sessions=1)
+    changed = with_other_future(book, other, cut, after_ns=SECOND)
+    folder, latency_ns = tmp_path_factory.mktemp("rows"), latency_ms * SECOND // 2
+    before, after = (
+        chain(config, each, latency_ns=latency_ns, rows_path=folder / f"{name}.npy")
+        for name, each in (("book", book), ("changed", changed))
+    )
+    decided, probability, targets, orders = before
+    n = int((decided <= book.time_ns[cut - 1]).sum())  # decisions that were made by then
+    assert n > 1
+    assert np.array_equal(after[0][:n], decided[:n])
+    assert np.array_equal(after[1][:n], probability[:n])
+    # whether the n-th decision is its session's last is known from the calendar, not from here
+    assert np.array_equal(after[2][: n - 1], targets[: n - 1])
+    assert len(np.unique(targets[: n - 1])) > 1
+    is_placed = orders[:, 0] < decided[n - 1]
+    assert np.array_equal(after[3][after[3][:, 0] < decided[n - 1]], orders[is_placed])
+
+
+def chain(
+    config: HfrunConfig, book: Book, *, latency_ns: int, rows_path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Decisions, probabilities, targets and orders of a model with random weights."""
+    decisions = decisions_of(book, config.data.decisions, window=WINDOW)
+    normalizer = fit_normalizer(
+        book, start_row=0, stop_row=30, prices="slow_mean", slow_mean_rows=20, sizes="log"
+    )
+    set_seed(0)
+    rows = write_rows(book, normalizer, rows_path)
+    probability = predict_probabilities(
+        build_model(config, levels=1), rows, rows=decisions.rows, window=WINDOW, label="predicting"
+    )
+    # random weights hardly tell decisions apart; the digits behind the sixth do
+    leaning = np.modf(probability * 1e6)[0] + 1e-9
+    fold = np.zeros(decisions.n, dtype=np.int64)
+    starts, ends = block_bounds(fold, decisions.session)
+    targets = target_positions(
+        leaning / leaning.sum(axis=1, keepdims=True),
+        threshold=0.34,
+        hold_decisions=1,
+        position_limit=1.0,
+        starts=starts,
+        ends=ends,
+    )
+    orders = orders_from_targets(book, decisions.decided_ns, fold, targets, latency_ns=latency_ns)
+    columns = [orders.time_ns, orders.row, orders.size, orders.mid, orders.half_spread]
+    return decisions.decided_ns, probability, targets, np.column_stack(columns)
