@@ -46,7 +46,7 @@ class Summary:
         """Some twenty lines that a person reads at the end of a run."""
         lines = [*_found(self.report), "", f"Verdict: {self.verdict.upper()}"]
         lines += [_gate_line(gate) for gate in self.report["gates"]]
-        advice = [_NEXT[gate["name"]] for gate in self.report["gates"] if gate["passed"] is False]
+        advice = _advice(self.report["gates"])
         if advice:
             lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
         page = (self.folder / "report" / "report.html").resolve()
@@ -74,6 +74,16 @@ def _found(report: dict[str, Any]) -> list[str]:
         lines.append(f"  gross return {_interval(aggregate['gross_return'], '+.3%')}")
         lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} after costs")
     return lines
+
+
+def _advice(gates: list[dict[str, Any]]) -> list[str]:
+    """For each failed gate what to try; gates without a figure need more folds first."""
+    failed = [gate for gate in gates if gate["passed"] is False]
+    advice = [_NEXT[gate["name"]] for gate in failed if gate["value"] is not None]
+    if len(advice) < len(failed):
+        advice.insert(0, "one split cannot carry every gate: judge several folds with "
+                      "hfrun walk-forward")  # fmt: skip
+    return advice
 
 
 def _interval(figure: dict[str, Any], form: str) -> str:
