@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.hub.commands import add_parser as add_hub_parser
-from lob_backtest.errors import LobBacktestError
-
-EXIT_DONE, EXIT_BAD_INPUT, EXIT_GATES_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
+from hfrun.hub.environment import prepare_client
+from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED, run_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; what a user can mend is one message on standard error and exit code 2."""
-    arguments = _parser().parse_args(argv)
-    try:
-        code: int = arguments.run(arguments)
-    except LobBacktestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; what was finished is kept", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    return code
+    """Run a command and give its exit code."""
+    prepare_client()
+    return run_command(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:

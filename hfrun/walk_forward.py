@@ -19,9 +19,11 @@ from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, check_trainable, fit_fold
 from hfrun.run_folder import claim_run_folder, read_run
 from hfrun.summary import Summary
+from lob_backtest.baselines import BASELINES
 from lob_backtest.book import Book
 from lob_backtest.contenders import ModelPredictions, predict_baselines
 from lob_backtest.files import write_json, write_text
+from lob_backtest.gates import check_rules
 from lob_backtest.open_book import book_fingerprint, open_book
 from lob_backtest.predictions import (
     Predictions,
@@ -58,6 +60,7 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
     folder = Path(config.run.output_dir)
     state = PartialState()
     check_trainable(config, prepared)
+    check_rules(config.gates, baselines=BASELINES)
     data = [book_fingerprint(config.data.book, book)]
     if state.is_main_process:
         claim_run_folder(folder, config, kind=kind, data=data)

@@ -5,54 +5,20 @@ The commands themselves are in ``lob_backtest.commands`` and imported when one r
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lob_backtest.commands import EXIT_BAD_INPUT, EXIT_INTERRUPTED
-from lob_backtest.errors import LobBacktestError
-
-_EXIT_PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
+from lob_backtest.command_line import run_command
 
 Run = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; what a user can mend is one message on standard error and exit code 2."""
-    arguments = _parsed(argv)
-    try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
-    except (LobBacktestError, FileNotFoundError, PermissionError, FileExistsError,
-            NotADirectoryError, IsADirectoryError) as error:  # fmt: skip
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print("interrupted; nothing half-written is left", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has gone; point stdout elsewhere for the interpreter's last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _EXIT_PIPE_CLOSED
-    return code
-
-
-def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The arguments; overrides may stand anywhere among them, which argparse alone refuses."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args(argv)
-    overrides = [item for item in rest if "=" in item and not item.startswith("-")]
-    takes_overrides = hasattr(arguments, "overrides")
-    unknown = [item for item in rest if item not in overrides or not takes_overrides]
-    if unknown:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if takes_overrides:
-        arguments.overrides = [*arguments.overrides, *overrides]
-    arguments.argv = list(sys.argv[1:] if argv is None else argv)
-    return arguments
+    """Run a command and give its exit code."""
+    return run_command(_parser(), argv)
 
 
 def _parser() -> argparse.ArgumentParser:

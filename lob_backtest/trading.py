@@ -17,7 +17,7 @@ from lob_backtest.config import BacktestConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import Costs
 from lob_backtest.errors import SignalError
-from lob_backtest.metrics import bars_per_year, max_drawdown, sharpe
+from lob_backtest.metrics import bars_per_year
 from lob_backtest.orders import Orders, Span, execution_rows, fold_spans, orders_from_targets
 from lob_backtest.portfolio import Account, notional, simulate
 from lob_backtest.predictions import Predictions
@@ -135,24 +135,6 @@ def configured_costs(config: BacktestConfig) -> Costs:
     if config.costs == "none":
         return Costs.none()
     return Costs.at_touch(fee_bps=config.costs.fee_bps)
-
-
-def trading_figures(account: Account, *, periods_per_year: float) -> dict[str, float]:
-    """Returns on capital, drawdown, Sharpe ratio, turnover, trades, hit rate and costs paid.
-
-    NaN where a figure is undefined: the Sharpe ratio of equal returns, the hit rate of no trade.
-    """
-    n_trades = account.trade_pnl.size
-    return {
-        "gross_return": float(account.gross_pnl.sum()) / account.capital,
-        "net_return": float(account.net_pnl.sum()) / account.capital,
-        "max_drawdown": max_drawdown(account.equity),
-        "sharpe": sharpe(account.net_returns, periods_per_year=periods_per_year),
-        "turnover": float(account.traded_notional.sum()) / account.capital,
-        "trades": float(n_trades),
-        "hit_rate": float((account.trade_pnl > 0).mean()) if n_trades else math.nan,
-        "costs_paid": account.costs_paid,
-    }
 
 
 def closings_per_bar(orders: Orders, account: Account) -> FloatArray:

@@ -18,7 +18,12 @@ from lob_backtest.config import BacktestConfig, GatesConfig, JudgeConfig
 from lob_backtest.contenders import MODEL, ModelPredictions, align_all, predict_baselines
 from lob_backtest.errors import PredictionsError
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
-from lob_backtest.metrics import classification_metrics, confusion_matrix, reliability_bins
+from lob_backtest.metrics import (
+    classification_metrics,
+    confusion_matrix,
+    portfolio_metrics,
+    reliability_bins,
+)
 from lob_backtest.predictions import Predictions
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.resampling import (
@@ -35,7 +40,7 @@ from lob_backtest.sections import (
     series_section,
 )
 from lob_backtest.strict_yaml import as_dict
-from lob_backtest.trading import Traded, closings_per_bar, trade, trading_figures
+from lob_backtest.trading import Traded, closings_per_bar, trade
 from lob_backtest.training_figures import TrainingFigures
 
 __all__ = [
@@ -182,7 +187,7 @@ def _figures(
     if traded is not None:
         account = traded.accounts[name]
         account = account if fold is None else account.of_fold(fold)
-        figures |= trading_figures(account, periods_per_year=traded.periods_per_year)
+        figures |= portfolio_metrics(account, periods_per_year=traded.periods_per_year)
     return figures
 
 

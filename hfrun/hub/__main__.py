@@ -4,21 +4,14 @@ import argparse
 import sys
 
 from hfrun.hub.commands import add_commands
-from lob_backtest.errors import LobBacktestError
+from lob_backtest.command_line import run_command
 
 
 def main() -> int:
-    """Run one command; 2 with a message for what the user can mend, 130 when interrupted."""
+    """Run one command and give its exit code."""
     parser = argparse.ArgumentParser(prog="python -m hfrun.hub")
     add_commands(parser)
-    args = parser.parse_args()
-    try:
-        return int(args.run(args))
-    except LobBacktestError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return run_command(parser)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import read_book, write_book
-from lob_backtest.commands import EXIT_DONE
+from lob_backtest.command_line import EXIT_DONE
 from lob_backtest.commands.tables import show, table
 from lob_backtest.config import load_judge_config
 from lob_backtest.io import import_book, inspect_book

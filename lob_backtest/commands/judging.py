@@ -9,7 +9,7 @@ import yaml
 
 from lob_backtest.baselines import BASELINES
 from lob_backtest.book import Book, read_book
-from lob_backtest.commands import EXIT_DONE, EXIT_GATES_FAILED
+from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED
 from lob_backtest.commands.tables import figure, show, table
 from lob_backtest.config import GatesConfig, JudgeConfig, load_judge_config
 from lob_backtest.contenders import MODEL, ModelPredictions, predict_baselines

@@ -2,11 +2,13 @@
 
 LOB_BACKTEST = (
     "errors",
+    "command_line",
     "files",
     "progress",
     "strict_yaml",
     "config",
     "book",
+    "predictions",
     "io",
     "synthetic",
     "open_book",
@@ -15,7 +17,6 @@ LOB_BACKTEST = (
     "normalize",
     "features",
     "splits",
-    "predictions",
     "prepare",
     "baselines",
     "contenders",

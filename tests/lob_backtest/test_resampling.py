@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lob_backtest import resampling
-from lob_backtest.metrics import classification_metrics, max_drawdown, sharpe
+from lob_backtest.metrics import classification_metrics, max_drawdown, portfolio_metrics, sharpe
 from lob_backtest.predictions import Predictions
 from lob_backtest.resampling import classification_intervals, trading_intervals
-from lob_backtest.trading import closings_per_bar, trade, trading_figures
+from lob_backtest.trading import closings_per_bar, trade
 from lob_backtest.uncertainty import stationary_bootstrap_indices
 from tests.lob_backtest.judged import BACKTEST, walk
 
@@ -97,7 +97,7 @@ def test_the_whole_series_as_a_resample_gives_the_reports_figures(monkeypatch):
         n_resamples=1,
         rng=np.random.default_rng(0),
     )
-    expected = trading_figures(own, periods_per_year=traded.periods_per_year)
+    expected = portfolio_metrics(own, periods_per_year=traded.periods_per_year)
     assert {key: low for key, (low, _) in found.of["model"].items()} == pytest.approx(expected)
     of_classes = classification_intervals(
         {"model": made.model.test}, n_resamples=1, rng=np.random.default_rng(0)

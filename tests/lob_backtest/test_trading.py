@@ -12,10 +12,11 @@ from lob_backtest.config import BacktestConfig, CostsConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import Costs
 from lob_backtest.errors import SignalError
+from lob_backtest.metrics import portfolio_metrics
 from lob_backtest.orders import Span, orders_from_targets
 from lob_backtest.portfolio import Account, simulate
 from lob_backtest.predictions import Predictions
-from lob_backtest.trading import break_even, closings_per_bar, trade, trading_figures
+from lob_backtest.trading import break_even, closings_per_bar, trade
 from tests.lob_backtest.books import SECOND, book_from_mids, seconds
 from tests.lob_backtest.judged import BACKTEST, walk
 
@@ -98,7 +99,7 @@ def test_at_the_break_even_multiple_the_simulated_net_profit_is_nothing(seed, fe
 
 
 def test_figures_of_a_bar_by_hand():
-    figures = trading_figures(
+    figures = portfolio_metrics(
         account(gross=15.0, spread=4.0, fees=1.0, traded=1000.0), periods_per_year=252
     )
     assert math.isnan(figures.pop("sharpe"))
