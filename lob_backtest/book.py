@@ -279,6 +279,8 @@ def _refuse(book: Book, bad: BoolArray, got: str, remedy: str) -> None:
 def _read_parquet(path: Path) -> pa.Table:
     if not path.is_file():
         raise FormatError(f"{path}: no such file; make it with: lob-backtest import or synthetic")
+    if path.stat().st_size == 0:
+        raise FormatError(f"{path}: the file is empty; make a book table with: lob-backtest import")
     try:
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:

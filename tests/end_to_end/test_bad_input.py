@@ -131,8 +131,9 @@ def test_a_failing_import_keeps_the_book_that_was_there(
 
 
 def test_pushing_to_a_hub_that_is_down_says_how_to_start_one(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_any")
     run = tmp_path / "run"
     (run / "model").mkdir(parents=True)
     (run / "model" / "config.json").write_text("{}", encoding="utf-8")
