@@ -1,14 +1,16 @@
 """The main job on real data: order book, walk-forward, verdict, report, local hub, and back.
 
-    python -m hfrun.demo [section.key=value ...]
+    python -m hfrun.demo [--folder DIR] [section.key=value ...]
 
 The input is the half hour of Bitstamp orders that the ob-analytics wheel carries. A second run
-finds its results in runs/demo and only repeats what is not there.
+finds its results in the folder (runs/demo) and only repeats what is not there.
 """
 
+import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from hfrun.hub.environment import prepare_client
 from hfrun.hub.serve import running_hub
 from hfrun.hub.tokens import create_token
 from lob_backtest.book import write_book
-from lob_backtest.errors import LobBacktestError
+from lob_backtest.command_line import EXIT_DONE, run_command
 from lob_backtest.io import import_book
 from lob_backtest.progress import announce
 
@@ -26,21 +28,28 @@ REPO = "demo/deeplob-btc-usd"
 N_COMPARED_WINDOWS = 64
 
 
-def main(overrides: list[str]) -> int:
-    """Run the demo in the source tree; 0 whatever the gates say, 2 on bad input."""
-    os.chdir(ROOT)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the demo; 0 whatever the gates say, 2 on bad input, 130 when interrupted."""
     prepare_client()
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="The main job on real data.")
+    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "demo")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    parser.set_defaults(run=run)
+    return run_command(parser, argv)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The four steps, then the summary."""
     started = time.monotonic()
-    try:
-        _demo(Path("runs/demo"), overrides)
-    except LobBacktestError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; run scripts/demo again to go on", file=sys.stderr)
-        return 130
+    _demo(_shown(arguments.folder), arguments.overrides)
     print(f"Done in {time.monotonic() - started:.0f} s.")
-    return 0
+    return EXIT_DONE
+
+
+def _shown(folder: Path) -> Path:
+    """The folder as seen from here, so that what is printed and pushed names no private path."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _demo(folder: Path, overrides: list[str]) -> None:
@@ -73,7 +82,7 @@ def _walk_forward(folder: Path, book_path: Path, overrides: list[str]) -> Any:
     from hfrun.walk_forward import run_walk_forward
 
     own = [f"run.output_dir={folder}", f"data.book={book_path}"]
-    summary = run_walk_forward(load_config("configs/demo.yaml", [*own, *overrides]))
+    summary = run_walk_forward(load_config(ROOT / "configs" / "demo.yaml", [*own, *overrides]))
     assert summary is not None  # one process
     return summary
 
@@ -102,4 +111,4 @@ def largest_logit_difference(folder: Path, repo: str, *, revision: str) -> float
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
