@@ -6,7 +6,7 @@ from typing import Any
 
 _NEXT = {
     "f1_lift": "no lift over the best simple baseline: try another horizon "
-    "(data.label), inputs relative to the mid (data.normalize.prices), or more days",
+    "or label (data.label), other inputs (data.normalize), or more days",
     "train_eval_gap": "the model memorises: raise model.config.dropout or training.weight_decay, "
     "or train fewer epochs",
     "grad_norm": "unsteady gradients: lower training.learning_rate or lengthen "

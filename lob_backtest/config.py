@@ -27,11 +27,13 @@ class DecisionsConfig:
 class LabelConfig:
     """What is predicted: down, flat or up at a horizon in clock time or in book rows.
 
-    The move is cut at ``threshold_ticks`` when it is given, otherwise at the ``flat_share``
-    quantile of the absolute moves of a fold's train part.
+    ``smoothed`` compares the mean mid after the decision with the mean before it (DeepLOB), so it
+    also follows the past move, which is no profit; ``smoothed_forward`` compares it with the mid at
+    the decision (FI-2010). The move is cut at ``threshold_ticks`` when it is given, otherwise at
+    the ``flat_share`` quantile of the absolute moves of a fold's train part.
     """
 
-    kind: Literal["mid_move", "smoothed"] = "mid_move"
+    kind: Literal["mid_move", "smoothed", "smoothed_forward"] = "mid_move"
     horizon_ms: float | None = None
     horizon_events: int | None = None
     threshold_ticks: float | None = None

@@ -135,9 +135,15 @@ def decisions_of(book: Book, config: DecisionsConfig, *, window: int) -> Decisio
 
 def moves_of(book: Book, decisions: Decisions, config: LabelConfig) -> Moves:
     """The moves that a config's labels are cut from."""
-    moves = smoothed_moves if config.kind == "smoothed" else mid_moves
-    return moves(
-        book, decisions, horizon_ns=horizon_ns_of(config), horizon_events=config.horizon_events
+    horizon_ns, horizon_events = horizon_ns_of(config), config.horizon_events
+    if config.kind == "mid_move":
+        return mid_moves(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
+    return smoothed_moves(
+        book,
+        decisions,
+        horizon_ns=horizon_ns,
+        horizon_events=horizon_events,
+        two_sided=config.kind == "smoothed",
     )
 
 

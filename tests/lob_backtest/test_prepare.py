@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lob_backtest.config import DecisionsConfig, LabelConfig, WalkForwardConfig
 from lob_backtest.errors import SplitError
 from lob_backtest.labels import classify, fit_threshold
-from lob_backtest.prepare import decisions_of, past_move_ticks, prepare, prepare_holdout
+from lob_backtest.prepare import decisions_of, moves_of, past_move_ticks, prepare, prepare_holdout
 from tests.lob_backtest.books import SECOND, book_from_mids, random_book, spliced
 from tests.lob_backtest.judged import DATA, WALK_FORWARD, walk
 
@@ -35,6 +35,23 @@ def test_a_fold_is_labelled_by_the_threshold_of_its_train_part_alone():
         assert prepared.threshold(fold) == threshold
         expected = classify(prepared.moves.move_ticks, threshold_ticks=threshold)
         assert prepared.labels(fold).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("mid_move", [3.0, -3.0]),  # 14 - 11; 13 - 16
+        ("smoothed", [4.5, -0.5]),  # (13 + 14)/2 - (7 + 11)/2; (16 + 13)/2 - (14 + 16)/2
+        ("smoothed_forward", [2.5, -1.5]),  # (13 + 14)/2 - 11; (16 + 13)/2 - 16
+    ],
+)
+def test_each_kind_of_label_measures_its_own_move(kind, expected):
+    mids = [10, 7, 11, 13, 14, 16, 16, 13]
+    book = book_from_mids(mids)
+    label = LabelConfig(kind=kind, horizon_events=2)
+    decisions = decisions_of(book, DecisionsConfig(every_events=1), window=1)
+    moves = moves_of(book, decisions, label).move_ticks
+    assert moves[[2, 5]].tolist() == expected
 
 
 def test_a_given_threshold_holds_in_every_fold():
