@@ -2,7 +2,7 @@
 
 `data`, `walk_forward`, `backtest` and `gates` are lob_backtest's; the rest is here. `training`
 takes the fields of transformers.TrainingArguments by their own names, and beside them only what
-they lack: `loss`, `schedule` and `resume`.
+they lack: `loss` and `schedule`.
 """
 
 import dataclasses

@@ -35,8 +35,7 @@ _MOST_STATES = _IMBALANCE_EDGES.size + 1
 # Standardised features are cut off here: one freak order size must not steer a linear model.
 _MOST_DEVIATIONS = 5.0
 # Neighbouring decisions' labels overlap, so a leaf of few decisions is a leaf of one event. Few
-# leaves and a strong penalty, because a fold is little data: on one day of GOOG, 31 leaves of 20
-# decisions gave a test loss of 1.10, and 8 leaves of 200 decisions 1.03.
+# leaves and a strong penalty, because a fold is little data.
 _LEAF_SHARE, _LEAF_RANGE = 0.02, (20, 200)
 _LOGISTIC_C, _LOGISTIC_STEPS = 0.01, 300
 
@@ -144,7 +143,7 @@ def _classifier(
     """Class probabilities of a scikit-learn classifier that was fitted on train alone."""
     # Comes with scikit-learn. One thread: its idle OpenMP threads spin, and on cores that are busy
     # with something else that made these fits up to thirty times slower.
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     fitted = _logistic if name == "logistic" else _boosting
     with threadpool_limits(limits=1):

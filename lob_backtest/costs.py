@@ -52,10 +52,6 @@ class Costs:
         return cls(fee_bps=fee_bps)
 
     @property
-    def is_free(self) -> bool:
-        return self.fee_bps == 0 and self.spread_multiple == 0
-
-    @property
     def fee_share(self) -> float:
         """Fee as a share of the traded notional."""
         return self.fee_bps / _BPS

@@ -14,6 +14,14 @@ from lob_backtest.book import BookMeta, FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.portfolio import Account
 
+# What a report says of a model, in this order.
+CLASSIFICATION_KEYS = (
+    "accuracy", "majority_accuracy", "f1_weighted", "f1_macro", "mcc", "ece", "brier",
+)  # fmt: skip
+TRADING_KEYS = (
+    "gross_return", "net_return", "max_drawdown", "sharpe", "turnover", "trades", "hit_rate",
+    "costs_paid",
+)  # fmt: skip
 N_CLASSES = 3
 ECE_BINS = 15  # Guo et al. (2017)
 # Conventions of annualisation: trading days of a stock exchange, and a market that never closes.

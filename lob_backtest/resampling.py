@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lob_backtest.book import FloatArray, IntArray
-from lob_backtest.metrics import ECE_BINS, N_CLASSES
+from lob_backtest.metrics import CLASSIFICATION_KEYS, ECE_BINS, N_CLASSES, TRADING_KEYS
 from lob_backtest.portfolio import Account
 from lob_backtest.predictions import Predictions
 from lob_backtest.uncertainty import block_length, bootstrap, interval
@@ -54,7 +54,9 @@ def classification_intervals(
         return np.column_stack(columns)
 
     samples = bootstrap(figures, n, mean_block=mean_block, n_resamples=n_resamples, rng=rng)
-    return Intervals(of=_by_strategy(samples, list(tables), _CLASSIFICATION), mean_block=mean_block)
+    return Intervals(
+        of=_by_strategy(samples, list(tables), CLASSIFICATION_KEYS), mean_block=mean_block
+    )
 
 
 def trading_intervals(
@@ -88,16 +90,7 @@ def trading_intervals(
         return np.column_stack(columns)
 
     samples = bootstrap(figures, n, mean_block=mean_block, n_resamples=n_resamples, rng=rng)
-    return Intervals(of=_by_strategy(samples, list(accounts), _TRADING), mean_block=mean_block)
-
-
-_CLASSIFICATION = (
-    "accuracy", "majority_accuracy", "f1_weighted", "f1_macro", "mcc", "ece", "brier",
-)  # fmt: skip
-_TRADING = (
-    "gross_return", "net_return", "max_drawdown", "sharpe", "turnover", "trades", "hit_rate",
-    "costs_paid",
-)  # fmt: skip
+    return Intervals(of=_by_strategy(samples, list(accounts), TRADING_KEYS), mean_block=mean_block)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +127,7 @@ class _Decisions:
         )
 
     def figures(self, indices: IntArray) -> tuple[FloatArray, ...]:
-        """Of resamples ``(r, n)``, ``(r,)`` each, in the order of ``_CLASSIFICATION``."""
+        """Of resamples ``(r, n)``, ``(r,)`` each, in the order of ``CLASSIFICATION_KEYS``."""
         r, n = indices.shape
         cells = _counts(self.cell[indices], self.n_folds * N_CLASSES**2)
         counts = cells.reshape(r, self.n_folds, N_CLASSES, N_CLASSES)
@@ -198,7 +191,7 @@ def _trading(
     weights: FloatArray,
     periods_per_year: float,
 ) -> tuple[FloatArray, ...]:
-    """The figures of each resample, ``(r,)`` each, in the order of ``_TRADING``."""
+    """The figures of each resample, ``(r,)`` each, in the order of ``TRADING_KEYS``."""
     returns = account.net_returns[indices]
     trades, wins = (weights @ closings).T
     return (

@@ -15,6 +15,7 @@ _MOST_POINTS = 1000
 
 
 def data_section(book: Book, test: Predictions) -> dict[str, Any]:
+    """What was judged on: instrument, units, time range, and how many decisions had no label."""
     return {
         "instrument": book.meta.instrument,
         "source": book.meta.source,
@@ -32,6 +33,7 @@ def data_section(book: Book, test: Predictions) -> dict[str, Any]:
 
 
 def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> dict[str, Any] | None:
+    """The trading rules as configured, the capital, and the thresholds that were chosen."""
     if config is None or traded is None:
         return None
     signal = as_dict(config.signal)
@@ -48,6 +50,7 @@ def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> di
 
 
 def annualisation_section(book: Book, traded: Traded | None) -> dict[str, Any] | None:
+    """How many bars a year the Sharpe ratio assumes, as a number and in words."""
     if traded is None:
         return None
     meta = book.meta

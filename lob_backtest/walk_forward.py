@@ -19,6 +19,8 @@ from lob_backtest.contenders import MODEL, ModelPredictions, align_all, predict_
 from lob_backtest.errors import PredictionsError
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import (
+    CLASSIFICATION_KEYS,
+    TRADING_KEYS,
     classification_metrics,
     confusion_matrix,
     portfolio_metrics,
@@ -52,13 +54,6 @@ __all__ = [
 ]
 
 FORMAT = "lob_backtest.report/1"
-CLASSIFICATION_KEYS = (
-    "accuracy", "majority_accuracy", "f1_weighted", "f1_macro", "mcc", "ece", "brier",
-)  # fmt: skip
-TRADING_KEYS = (
-    "gross_return", "net_return", "max_drawdown", "sharpe", "turnover", "trades", "hit_rate",
-    "costs_paid",
-)  # fmt: skip
 _MEANS_OF_FOLDS = ("majority_accuracy", "f1_weighted", "f1_macro", "mcc")
 _KEYS = (*CLASSIFICATION_KEYS, *TRADING_KEYS)
 

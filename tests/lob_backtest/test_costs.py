@@ -19,9 +19,7 @@ def test_at_touch_pays_the_whole_half_spread_and_none_pays_nothing() -> None:
     assert Costs.at_touch(fee_bps=3).paid_half_spread(half_spread).tolist() == [0.5, 2.0]
     assert Costs.none().paid_half_spread(half_spread).tolist() == [0.0, 0.0]
     assert Costs.at_touch(fee_bps=3).fee_share == 0.0003
-    assert Costs.none().is_free
-    assert not Costs.at_touch(fee_bps=0).is_free
-    assert not Costs(fee_bps=1, spread_multiple=0).is_free
+    assert Costs.none().fee_share == 0.0
 
 
 @pytest.mark.parametrize("fee_bps", [-0.1, float("nan"), float("inf"), 10_000])
