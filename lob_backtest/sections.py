@@ -33,7 +33,7 @@ def data_section(book: Book, test: Predictions) -> dict[str, Any]:
 
 
 def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> dict[str, Any] | None:
-    """The trading rules as configured, the capital, and the thresholds that were chosen."""
+    """The trading rules as configured, the capital, and how many orders a block's end forced."""
     if config is None or traded is None:
         return None
     signal = as_dict(config.signal)
