@@ -8,6 +8,7 @@ stopped. The baselines see the same decisions, labels and folds as the model.
 
 import json
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ import yaml
 from accelerate import PartialState
 
 from hfrun.config import HfrunConfig, effective_yaml
-from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, check_trainable, fit_fold
-from hfrun.run_folder import claim_run_folder, read_run
+from hfrun.errors import HubError
+from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold
+from hfrun.publishing import Published, check_destination, destination, publish_run
+from hfrun.run_folder import claim_run_folder, read_run, sole_use, with_scoring, write_scoring
 from hfrun.summary import Summary
+from hfrun.trainable import check_trainable
 from lob_backtest.baselines import BASELINES
 from lob_backtest.book import Book
 from lob_backtest.contenders import ModelPredictions, predict_baselines
@@ -26,7 +30,6 @@ from lob_backtest.files import write_json, write_text
 from lob_backtest.gates import check_rules
 from lob_backtest.open_book import book_fingerprint, open_book
 from lob_backtest.predictions import (
-    Predictions,
     concatenate,
     read_predictions,
     write_predictions,
@@ -59,12 +62,29 @@ def run_training(config: HfrunConfig) -> Summary | None:
 def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
     folder = Path(config.run.output_dir)
     state = PartialState()
-    check_trainable(config, prepared)
+    check_trainable(config, prepared, levels=book.n_levels)
     check_rules(config.gates, baselines=BASELINES)
+    if config.hub.push:
+        check_destination(destination(config.hub))
     data = [book_fingerprint(config.data.book, book)]
     if state.is_main_process:
         claim_run_folder(folder, config, kind=kind, data=data)
-    state.wait_for_everyone()
+    alone = sole_use(folder, what="a run") if state.is_main_process else nullcontext()
+    with alone:
+        state.wait_for_everyone()
+        fitted = _fit(config, book, prepared, folder, kind=kind)
+        if not state.is_main_process:
+            return None
+        _gather(folder, fitted, kind=kind)
+        report = _judge(config, book, prepared, folder, fitted)
+        published = _publish(folder, report) if config.hub.push else None
+    return Summary(folder=folder, report=report, published=published)
+
+
+def _fit(
+    config: HfrunConfig, book: Book, prepared: Prepared, folder: Path, *, kind: str
+) -> list[FoldFiles]:
+    """Fit and predict each fold that is not complete yet."""
     fitted = []
     for number, fold in enumerate(prepared.folds, start=1):
         files = FoldFiles(folder if kind == "train" else folder / "folds" / f"{fold.fold:03d}")
@@ -72,10 +92,19 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
             announce(f"fold {number} of {len(prepared.folds)}: training in {files.folder}")
             fit_fold(config, book, prepared, fold, files)
         fitted.append(files)
-    if not state.is_main_process:
-        return None
-    _gather(folder, fitted, kind=kind)
-    return _judge(config, book, prepared, folder, fitted)
+    return fitted
+
+
+def _publish(folder: Path, report: dict[str, Any]) -> Published:
+    """Push the judged run; a hub that has gone meanwhile costs nothing that was computed."""
+    announce("pushing to the hub")
+    try:
+        return publish_run(folder)
+    except HubError as error:
+        raise HubError(
+            f"{error}\nThe run itself is finished (verdict: {report['verdict']}) and kept; push it "
+            f"with: hfrun push {folder}"
+        ) from error
 
 
 def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
@@ -100,12 +129,12 @@ def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
 
 def _judge(
     config: HfrunConfig, book: Book, prepared: Prepared, folder: Path, fitted: list[FoldFiles]
-) -> Summary:
+) -> dict[str, Any]:
     """Score against the baselines, write the report, and note the verdict in run.json."""
     model = _read(folder)
-    run = read_run(folder)
+    run = with_scoring(read_run(folder), config)
     figures = [files.read_figures() for files in fitted]
-    training = training_figures(figures, fitted, model.test)
+    training = training_figures(figures, fitted)
     baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)
     announce("scoring against the baselines")
     report = score(
@@ -122,8 +151,8 @@ def _judge(
     write_report(report, folder / "report")
     run["training"] = {"folds": figures, **training.as_dict()}
     run["verdict"] = report["verdict"]
-    write_json(folder / "run.json", run)
-    return Summary(folder=folder, report=report)
+    write_scoring(folder, run, config)
+    return report
 
 
 def _baselines(
@@ -150,25 +179,16 @@ def _read(folder: Path) -> ModelPredictions:
     )
 
 
-def training_figures(
-    figures: list[dict[str, Any]], fitted: list[FoldFiles], test: Predictions
-) -> TrainingFigures:
-    """What the gates need of the trainings.
-
-    The evaluation accuracy is that of the fold's test block, which nothing was chosen on; train
-    accuracy is of the chosen checkpoint in evaluation mode. The norms are those of every optimizer
-    step of every fold, before clipping.
+def training_figures(figures: list[dict[str, Any]], fitted: list[FoldFiles]) -> TrainingFigures:
+    """What the gates need of the trainings: train accuracy of the chosen checkpoints in evaluation
+    mode, and the gradient norms of every optimizer step of every fold, before clipping.
     """
     norms = np.concatenate([files.read_grad_norms() for files in fitted])
-    chosen = np.argmax(test.probability, axis=1)
-    correct = [
-        float(np.mean(chosen[here] == test.label[here]))
-        for fold in test.folds
-        for here in [(test.fold == fold) & test.is_labelled]
-    ]
+    finite = norms[np.isfinite(norms)]
+    p50, p95 = np.percentile(finite, [50, 95]).tolist() if finite.size else (None, None)
     return TrainingFigures(
         train_accuracy=tuple(entry["train_accuracy"] for entry in figures),
-        eval_accuracy=tuple(correct),
-        grad_norm_p50=float(np.percentile(norms, 50)),
-        grad_norm_p95=float(np.percentile(norms, 95)),
+        grad_norm_p50=p50,
+        grad_norm_p95=p95,
+        grad_norm_non_finite=int(norms.size - finite.size),
     )

@@ -199,7 +199,7 @@ def test_overrides_may_stand_before_and_after_the_options(place, tmp_path):
 
 def test_training_figures_come_from_a_file(place, tmp_path):
     (tmp_path / "training.json").write_text(
-        json.dumps({"train_accuracy": 0.6, "eval_accuracy": 0.55, "grad_norm_p95": 2.0})
+        json.dumps({"train_accuracy": 0.6, "grad_norm_p95": 2.0})
     )
     training = str(tmp_path / "training.json")
     arguments = score_arguments(place, "good", tmp_path, "--training", training, "gates.off=[]")

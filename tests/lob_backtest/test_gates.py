@@ -8,11 +8,9 @@ import pytest
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import GateError
 from lob_backtest.gates import GATE_NAMES, Gate, judge, verdict
-from lob_backtest.training_figures import TrainingFigures, read_training
+from lob_backtest.training_figures import TrainingFigures, read_training, training_from
 
-TRAINING = TrainingFigures(
-    train_accuracy=(0.60, 0.62), eval_accuracy=(0.55, 0.55), grad_norm_p50=1.5, grad_norm_p95=3.0
-)
+TRAINING = TrainingFigures(train_accuracy=(0.61,), grad_norm_p50=1.5, grad_norm_p95=3.0)
 
 
 def report(
@@ -35,6 +33,7 @@ def report(
         {
             "fold": i,
             "n": 100,
+            "accuracy": a / 100,
             "f1_weighted": a / 100,
             "baselines": {"logistic": {"f1_weighted": b / 100}},
         }
@@ -77,7 +76,7 @@ def test_one_failed_required_gate_fails_the_verdict(name):
         "f1_lift": (report([51, 51, 51], [50, 50, 50]), TRAINING),
         "grad_norm": (
             report([60, 60, 60], [50, 50, 50]),
-            TrainingFigures(train_accuracy=(0.6,), eval_accuracy=(0.55,), grad_norm_p95=4.0),
+            TrainingFigures(train_accuracy=(0.6,) * 3, grad_norm_p95=4.0),
         ),
         "backtest": (report([60, 60, 60], [50, 50, 50], own=(-0.1, 0.0, 3.0, 5.0)), TRAINING),
     }
@@ -149,9 +148,7 @@ def test_without_a_scored_baseline_the_lift_fails():
 )
 def test_gap_is_the_mean_over_folds_and_warns_before_it_fails(gap, passed, warned):
     training = TrainingFigures(
-        train_accuracy=(0.5 + gap + 0.05, 0.5 + gap - 0.05),
-        eval_accuracy=(0.5, 0.5),
-        grad_norm_p95=1.0,
+        train_accuracy=(0.6 + gap + 0.05, 0.6 + gap - 0.05), grad_norm_p95=1.0
     )
     gate = judged(report([60, 60], [50, 50]), training)["train_eval_gap"]
     assert gate.value == pytest.approx(gap)
@@ -253,6 +250,37 @@ def test_without_a_backtest_its_gate_is_not_required():
     assert verdict(list(gates.values())) == "pass"
 
 
+def test_a_fold_that_was_not_learnt_does_not_make_up_for_one_learnt_by_heart():
+    # gaps 0.30 and -0.30: 0.15 on average when none counts below 0
+    training = TrainingFigures(train_accuracy=(0.9, 0.3), grad_norm_p95=1.0)
+    gate = judged(report([60, 60], [50, 50]), training)["train_eval_gap"]
+    assert (gate.passed, gate.value) == (False, pytest.approx(0.15))
+
+
+def test_train_accuracies_of_other_folds_than_the_evaluated_are_refused():
+    training = TrainingFigures(train_accuracy=(0.6,) * 3, grad_norm_p95=1.0)
+    with pytest.raises(GateError, match="got 3 train accuracies for 2 evaluation folds"):
+        judged(report([60, 60], [50, 50]), training)
+
+
+def test_a_gradient_that_was_not_finite_fails_the_norm_whatever_the_percentiles():
+    training = TrainingFigures(train_accuracy=(0.6, 0.6), grad_norm_p95=1.0, grad_norm_non_finite=1)
+    gate = judged(report([60, 60], [50, 50]), training)["grad_norm"]
+    assert gate.passed is False
+    assert "not finite in 1 steps" in gate.reason
+
+
+def test_the_fold_left_out_is_the_one_that_carries_most():
+    # fold 0 is large and lifts by 0.05, fold 2 is small and lifts by 0.20
+    figures = report([55, 50, 70], [50, 50, 50])
+    for fold, n in zip(figures["folds"], (1000, 100, 10), strict=True):
+        fold["n"] = n
+    gate = judged(figures)["f1_lift"]
+    # without fold 0: (100 * 0 + 10 * 0.20) / 110
+    assert gate.value == pytest.approx(2 / 110)
+    assert "without the best fold, 0" in gate.reason
+
+
 def test_an_unknown_strategy_to_compare_with_is_refused():
     with pytest.raises(GateError, match="backtest_baseline=hold: not among the strategies"):
         judged(report([60, 60], [50, 50]), backtest_baseline="hold")
@@ -260,11 +288,11 @@ def test_an_unknown_strategy_to_compare_with_is_refused():
 
 def test_training_figures_are_read_from_json(tmp_path: Path):
     path = tmp_path / "training.json"
-    raw = {"train_accuracy": 0.6, "eval_accuracy": [0.5], "grad_norm_p95": 3}
+    raw = {"train_accuracy": 0.6, "grad_norm_p95": 3, "grad_norm_non_finite": 2}
     path.write_text(json.dumps(raw))
-    assert read_training(path) == TrainingFigures(
-        train_accuracy=(0.6,), eval_accuracy=(0.5,), grad_norm_p95=3
-    )
+    figures = TrainingFigures(train_accuracy=(0.6,), grad_norm_p95=3, grad_norm_non_finite=2)
+    assert read_training(path) == figures
+    assert training_from(figures.as_dict()) == figures
 
 
 @pytest.mark.parametrize(
@@ -273,8 +301,9 @@ def test_training_figures_are_read_from_json(tmp_path: Path):
         ("{", "not valid JSON"),
         ("[]", "got list"),
         ('{"train_acuracy": 0.5}', "did you mean train_accuracy"),
-        ('{"train_accuracy": 60, "eval_accuracy": 0.5}', "got 60; needs a share"),
-        ('{"train_accuracy": [0.5, 0.5], "eval_accuracy": 0.5}', "got 2 train and 1 evaluation"),
+        ('{"train_accuracy": 60}', "got 60; needs a share"),
+        ('{"eval_accuracy": 0.5}', "eval_accuracy: unknown key"),
+        ('{"grad_norm_non_finite": -1}', "got -1; needs a count"),
         ('{"grad_norm_p95": "high"}', "got 'high'; needs a finite number"),
     ],
 )
