@@ -59,9 +59,17 @@ def _add_import(commands: Any) -> None:
 def _add_push(commands: Any) -> None:
     parser = commands.add_parser("push", help="send a run's model, card and report to a hub")
     parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
-    parser.add_argument("--repo", required=True, metavar="NAMESPACE/NAME")
-    parser.add_argument("--endpoint", help="address of the hub (default: HF_ENDPOINT)")
-    parser.add_argument("--private", action="store_true")
+    parser.add_argument(
+        "--repo", metavar="NAMESPACE/NAME", help="default: hub.repo of the run's config"
+    )
+    parser.add_argument(
+        "--endpoint", help="address of the hub (default: hub.endpoint of the config, HF_ENDPOINT)"
+    )
+    parser.add_argument(
+        "--private",
+        action=argparse.BooleanOptionalAction,
+        help="of a new repository (default: hub.private of the config)",
+    )
     parser.set_defaults(run=_push)
 
 

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,12 +24,9 @@ def provenance(*, seed: int, data: list[dict[str, Any]]) -> dict[str, Any]:
         data: one entry a book with ``path, sha256, rows, instrument``.
     """
     return {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": command(),
-        "git": git_state(Path(__file__).resolve().parent),
+        **program_facts(),
         "seed": seed,
         "data": data,
-        "versions": versions(),
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
@@ -37,9 +35,19 @@ def provenance(*, seed: int, data: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def program_facts() -> dict[str, Any]:
+    """What ran, and when: creation time, command, git state and versions."""
+    return {
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command(),
+        "git": git_state(Path(__file__).resolve().parent),
+        "versions": versions(),
+    }
+
+
 def command() -> str:
-    """The command line as it was typed, with the program's name alone in place of its path."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line, fit for a shell, with the program's name alone in place of its path."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:
@@ -54,9 +62,12 @@ def versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit of the source tree and whether it has uncommitted changes; None outside git."""
+    """Commit of the source tree and whether it has uncommitted changes; None outside git.
+
+    A package that is installed within a repository but not tracked by it is outside.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
-    if commit is None:
+    if commit is None or _git(folder, "ls-files", "--error-unmatch", ".") is None:
         return None
     status = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": bool(status)}

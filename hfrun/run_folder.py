@@ -4,7 +4,9 @@
     checkpoint-*  (of a training)    folds/  (of a walk-forward)
 
 A folder belongs to one config and one book. Running the same again resumes; running another into
-it is refused, so that nothing already written is lost.
+it is refused, so that nothing already written is lost. Only what a model does not depend on, the
+backtest and the gates, may change: then the run is judged anew, and run.json lists each judgement
+under ``scored``.
 """
 
 import hashlib
@@ -15,8 +17,9 @@ from typing import Any
 
 from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.errors import WalkForwardError
-from hfrun.provenance import provenance
+from hfrun.provenance import program_facts, provenance
 from lob_backtest.files import write_json, write_text
+from lob_backtest.strict_yaml import as_dict
 
 
 def claim_run_folder(
@@ -50,6 +53,26 @@ def claim_run_folder(
     write_text(folder / "config.yaml", effective_yaml(config))
     write_json(path, run)
     return run
+
+
+def with_scoring(run: dict[str, Any], config: HfrunConfig) -> dict[str, Any]:
+    """A run's record with the judgement that is about to be made at the end of ``scored``.
+
+    An entry says when, by which command and versions, and with which backtest and gates. Judging
+    again in the same way adds none, so a finished run that is repeated stays as it is.
+    """
+    plain = as_dict(config)
+    entry = {**program_facts(), "backtest": plain["backtest"], "gates": plain["gates"]}
+    scored: list[dict[str, Any]] = run.get("scored", [])
+    if scored and {**scored[-1], "created_at": None} == {**entry, "created_at": None}:
+        return run
+    return {**run, "scored": [*scored, entry]}
+
+
+def write_scoring(folder: Path, run: dict[str, Any], config: HfrunConfig) -> None:
+    """Make config.yaml and run.json those of the report that has just been written."""
+    write_text(folder / "config.yaml", effective_yaml(config))
+    write_json(folder / "run.json", run)
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hfrun.publishing import Published
+
 _NEXT = {
     "f1_lift": "no lift over the best simple baseline: try another horizon "
     "or label (data.label), other inputs (data.normalize), or more days",
@@ -27,19 +29,21 @@ class Summary:
 
     folder: Path
     report: dict[str, Any]
+    published: Published | None = None
 
     @property
     def verdict(self) -> str:
         return str(self.report["verdict"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Folder, report, verdict, gates and aggregate figures."""
+        """Folder, report, verdict, gates, aggregate figures, and the commit on the hub if any."""
         return {
             "folder": str(self.folder),
             "report": str(self.folder / "report" / "report.html"),
             "verdict": self.verdict,
             "gates": self.report["gates"],
             "aggregate": self.report["aggregate"],
+            "published": None if self.published is None else vars(self.published),
         }
 
     def text(self) -> str:
@@ -50,7 +54,11 @@ class Summary:
         if advice:
             lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
         page = (self.folder / "report" / "report.html").resolve()
-        return "\n".join([*lines, "", f"Report: {page.as_uri()}"])
+        lines += ["", f"Report: {page.as_uri()}"]
+        if self.published is not None:
+            hub = self.published
+            lines.append(f"Hub: {hub.repo} at {hub.endpoint}, commit {hub.commit[:12]}")
+        return "\n".join(lines)
 
 
 def _found(report: dict[str, Any]) -> list[str]:

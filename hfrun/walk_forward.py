@@ -20,13 +20,13 @@ from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.errors import HubError
 from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold
 from hfrun.publishing import Published, check_destination, destination, publish_run
-from hfrun.run_folder import claim_run_folder, read_run, sole_use, with_scoring, write_scoring
+from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
 from hfrun.summary import Summary
 from hfrun.trainable import check_trainable
 from lob_backtest.baselines import BASELINES
 from lob_backtest.book import Book
 from lob_backtest.contenders import ModelPredictions, predict_baselines
-from lob_backtest.files import write_json, write_text
+from lob_backtest.files import sole_use, write_json, write_text
 from lob_backtest.gates import check_rules
 from lob_backtest.open_book import book_fingerprint, open_book
 from lob_backtest.predictions import (
@@ -69,7 +69,7 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
     data = [book_fingerprint(config.data.book, book)]
     if state.is_main_process:
         claim_run_folder(folder, config, kind=kind, data=data)
-    alone = sole_use(folder, what="a run") if state.is_main_process else nullcontext()
+    alone = sole_use(folder, what="another run") if state.is_main_process else nullcontext()
     with alone:
         state.wait_for_everyone()
         fitted = _fit(config, book, prepared, folder, kind=kind)

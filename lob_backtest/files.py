@@ -1,12 +1,16 @@
 """Whole files or none: every result is written beside its place and then renamed into it."""
 
+import fcntl
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from lob_backtest.errors import LobBacktestError
 
 
 @contextmanager
@@ -35,6 +39,32 @@ def write_text(path: Path | str, text: str) -> None:
     """Write UTF-8 text atomically."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def sole_use(path: Path | str, *, what: str) -> Iterator[None]:
+    """Hold a lock on a folder or file, or say that another process holds it.
+
+    The kernel drops the lock when its holder ends, however it ends. File systems without locks
+    are not guarded.
+
+    Raises:
+        LobBacktestError: another process uses it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LobBacktestError(
+                f"{path}: {what} is at work here already; wait for it to end, or choose another "
+                "folder"
+            ) from None
+        except OSError:  # some network folders have no locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sha256_of(path: Path | str) -> str:
