@@ -10,16 +10,18 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HfrunError
 from hfrun.hub.environment import prepare_client
-from hfrun.hub.serve import running_hub
-from hfrun.hub.tokens import create_token
+from hfrun.hub.serve import RunningHub, running_hub
+from hfrun.hub.tokens import Accounts, create_token
 from lob_backtest.book import write_book
 from lob_backtest.command_line import EXIT_DONE, run_command
+from lob_backtest.files import sole_use
 from lob_backtest.io import import_book
 from lob_backtest.progress import announce
 
@@ -39,9 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """The four steps, then the summary."""
+    """The four steps, then the summary; one demo at a time in a folder."""
     started = time.monotonic()
-    _demo(_shown(arguments.folder), arguments.overrides)
+    folder = _shown(arguments.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / "demo.lock"  # the folder itself is the run's to lock
+    lock.touch()
+    with sole_use(lock, what="another demo"):
+        _demo(folder, arguments.overrides)
     print(f"Done in {time.monotonic() - started:.0f} s.")
     return EXIT_DONE
 
@@ -59,11 +66,7 @@ def _demo(folder: Path, overrides: list[str]) -> None:
         book, imported = import_book("sample", [])
         write_book(book, book_path)
         announce(imported.as_text())
-    with running_hub(folder / "hub") as hub:
-        # The Hugging Face clients read these once, when they are imported.
-        os.environ["HF_ENDPOINT"] = hub.endpoint
-        os.environ["HF_HOME"] = str((folder / "hf_home").resolve())
-        os.environ["HF_TOKEN"] = create_token(folder / "hub", "demo", role="write")
+    with _demo_hub(folder) as hub:
         announce("2/4 walk-forward: train, predict, backtest, judge")
         summary = _walk_forward(folder, book_path, overrides)
         announce(f"3/4 push to the local hub at {hub.endpoint}")
@@ -75,6 +78,25 @@ def _demo(folder: Path, overrides: list[str]) -> None:
     print(f"Loaded back: largest difference of logits {difference:g}")
     if difference > 0:
         raise HfrunError("the model that came back from the hub gives other logits")
+
+
+@contextmanager
+def _demo_hub(folder: Path) -> Iterator[RunningHub]:
+    """A running hub that this process's clients push to, with a token that ends with the block."""
+    root = folder / "hub"
+    with running_hub(root) as hub:
+        token = create_token(root, "demo", role="write")
+        # The Hugging Face clients read these once, when they are imported.
+        os.environ["HF_ENDPOINT"] = hub.endpoint
+        os.environ["HF_HOME"] = str((folder / "hf_home").resolve())
+        os.environ["HF_TOKEN"] = token
+        try:
+            yield hub
+        finally:
+            accounts = Accounts(root)
+            known = accounts.who(token)
+            if known is not None:
+                accounts.revoke(known.id)
 
 
 def _walk_forward(folder: Path, book_path: Path, overrides: list[str]) -> Any:
