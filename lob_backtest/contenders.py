@@ -77,6 +77,48 @@ def predict_baselines(
     return {name: _joined(of_folds) for name, of_folds in parts.items()}
 
 
+def check_book(table: Predictions, book: Book) -> None:
+    """Refuse predictions of another instrument, or of another time than the book's.
+
+    Raises:
+        PredictionsError: either of them.
+    """
+    outside = (table.decided_ns < book.time_ns[0]) | (table.decided_ns > book.time_ns[-1])
+    if table.instrument != book.meta.instrument or outside.any():
+        raise PredictionsError(
+            f"the predictions are of {table.instrument} with {int(outside.sum())} of {table.n} "
+            f"decisions outside the book's time; the book is of {book.meta.instrument}; give the "
+            "book that the decisions were made on"
+        )
+
+
+def check_complete(model: Predictions, prepared: Prepared) -> None:
+    """Refuse a table that is not exactly the test decisions of the folds.
+
+    A model that may leave decisions out leaves out its misses, and scores as well as it likes.
+
+    Raises:
+        PredictionsError: planned decisions are missing, or there are others.
+    """
+    planned = pd.MultiIndex.from_arrays(
+        [
+            np.concatenate([np.full(fold.test.size, fold.fold) for fold in prepared.folds]),
+            prepared.decisions.decided_ns[np.concatenate([fold.test for fold in prepared.folds])],
+        ]
+    )
+    given = pd.MultiIndex.from_arrays([model.fold, model.decided_ns])
+    missing, others = planned.difference(given), given.difference(planned)
+    if len(missing) or len(others):
+        fold, decided_ns = (missing if len(missing) else others)[0]
+        raise PredictionsError(
+            f"the predictions have {len(planned) - len(missing)} of the {len(planned)} test "
+            f"decisions of the config's {len(prepared.folds)} folds, and {len(others)} that are "
+            f"none of them (first {'missing' if len(missing) else 'other'}: fold {fold} at "
+            f"decided_ns={decided_ns}); needs exactly these decisions; where a model has no view, "
+            "give each class a third"
+        )
+
+
 def aligned(model: Predictions, baseline: Predictions, *, name: str) -> Predictions:
     """The baseline's predictions for exactly the model's decisions.
 

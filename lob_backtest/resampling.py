@@ -47,7 +47,8 @@ def classification_intervals(
     """
     decisions = [_Decisions.of(table) for table in tables.values()]
     n = decisions[0].right.size
-    mean_block = block_length(decisions[0].right)
+    table = next(iter(tables.values()))
+    mean_block = min(float(n), max(block_length(decisions[0].right), label_overlap(table)))
 
     def figures(indices: IntArray) -> FloatArray:
         columns = [column for each in decisions for column in each.figures(indices)]
@@ -57,6 +58,21 @@ def classification_intervals(
     return Intervals(
         of=_by_strategy(samples, list(tables), CLASSIFICATION_KEYS), mean_block=mean_block
     )
+
+
+def label_overlap(table: Predictions) -> float:
+    """How many decisions, on average, are made before a decision's label is known, itself included.
+
+    Labels of neighbours share that much of the future, so blocks must not be shorter: hits would
+    look more independent than they are.
+    """
+    counts = []
+    for fold in table.folds:
+        known = (table.fold == fold) & table.is_labelled
+        decided_ns = table.decided_ns[known]
+        end = np.searchsorted(decided_ns, table.label_end_ns[known], side="left")
+        counts.append(end - np.arange(decided_ns.size))
+    return float(np.concatenate(counts).mean())
 
 
 def trading_intervals(

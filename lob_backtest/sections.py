@@ -7,6 +7,7 @@ import numpy as np
 from lob_backtest.book import Book
 from lob_backtest.config import BacktestConfig
 from lob_backtest.contenders import MODEL
+from lob_backtest.orders import Orders
 from lob_backtest.predictions import Predictions
 from lob_backtest.strict_yaml import as_dict
 from lob_backtest.trading import Traded, break_even, configured_costs
@@ -32,7 +33,9 @@ def data_section(book: Book, test: Predictions) -> dict[str, Any]:
     }
 
 
-def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> dict[str, Any] | None:
+def backtest_section(
+    book: Book, config: BacktestConfig | None, traded: Traded | None
+) -> dict[str, Any] | None:
     """The trading rules as configured, the capital, and how many orders a block's end forced."""
     if config is None or traded is None:
         return None
@@ -43,10 +46,18 @@ def backtest_section(config: BacktestConfig | None, traded: Traded | None) -> di
         **signal,
         "capital": traded.capital,
         "bars": int(own.bar_end_ns.size),
+        "orders": traded.orders[MODEL].n,
+        "orders_above_touch": _orders_above_touch(book, traded.orders[MODEL]),
         "forced_orders": int(traded.orders[MODEL].forced.sum()),
         "is_bankrupt": own.is_bankrupt,
         "trades_are": "A trade is a round trip: from flat to flat, or to the opposite side.",
     }
+
+
+def _orders_above_touch(book: Book, orders: Orders) -> int:
+    """Orders larger than the size at the touch that they trade at: their price flatters."""
+    touch = np.where(orders.size > 0, book.ask_size[orders.row, 0], book.bid_size[orders.row, 0])
+    return int((np.abs(orders.size) > touch).sum())
 
 
 def annualisation_section(book: Book, traded: Traded | None) -> dict[str, Any] | None:

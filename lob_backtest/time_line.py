@@ -16,6 +16,8 @@ from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.errors import PortfolioError
 from lob_backtest.orders import Orders, Span
 
+_MOST_BARS = 10_000_000
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeLine:
@@ -101,6 +103,11 @@ def _bar_ends(book: Book, span: Span, bar_ns: int) -> IntArray:
         opening, closing = book.session_starts[session], book.session_starts[session + 1] - 1
         start = max(span.start_ns, int(book.time_ns[opening]))
         end = max(start, min(span.end_ns, int(book.time_ns[closing])))
+        if (end - start) // bar_ns > _MOST_BARS:
+            raise PortfolioError(
+                f"bars of {bar_ns} ns cut session {session} into {(end - start) // bar_ns} pieces; "
+                f"needs at most {_MOST_BARS}: lengthen backtest.bar_seconds"
+            )
         grid = np.arange(start // bar_ns + 1, end // bar_ns + 1, dtype=np.int64) * bar_ns
         is_inside = (grid - start >= bar_ns / 2) & (end - grid >= bar_ns / 2)
         ends.append(np.append(grid[is_inside], end))

@@ -17,8 +17,8 @@ class TrainingFigures:
 
     Attributes:
         train_accuracy: of the chosen checkpoint in evaluation mode, one figure a fold in their
-            order, or one for all; empty = unknown. What it is held against, the accuracy of each test block, the
-            judge computes from the predictions.
+            order, or one for all; empty = unknown. What it is held against, the accuracy of each
+            test block, the judge computes from the predictions.
         grad_norm_p50, grad_norm_p95: percentiles of the gradient norm before clipping, over all
             optimizer steps of all folds; None = unknown.
         grad_norm_non_finite: steps whose gradient was NaN or infinite, left out of the percentiles.

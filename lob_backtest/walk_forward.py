@@ -15,7 +15,14 @@ import numpy as np
 
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.config import BacktestConfig, GatesConfig, JudgeConfig
-from lob_backtest.contenders import MODEL, ModelPredictions, align_all, predict_baselines
+from lob_backtest.contenders import (
+    MODEL,
+    ModelPredictions,
+    align_all,
+    check_book,
+    check_complete,
+    predict_baselines,
+)
 from lob_backtest.errors import PredictionsError
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import (
@@ -90,7 +97,8 @@ def score(
         training: what the training run knows.
         seed: of the intervals.
         n_resamples: of the bootstrap.
-        prepared: where the decisions came from, for the folds' spans and label thresholds.
+        prepared: where the decisions came from, for the folds' spans and label thresholds; the
+            model must have predicted every test decision of it and no other.
         provenance: taken into the report as it is; must be JSON-able.
 
     Raises:
@@ -99,7 +107,9 @@ def score(
         GateError: an unknown gate or baseline in ``gates``.
     """
     check_rules(gates, baselines=list(baselines))
-    _check_instrument(book, model.test)
+    check_book(model.test, book)
+    if prepared is not None:
+        check_complete(model.test, prepared)
     models = {MODEL: model, **align_all(model, baselines)}
     traded = trade(book, models, backtest) if backtest is not None else None
     strategies = list(models) if traded is None else list(traded.accounts)
@@ -124,7 +134,7 @@ def score(
         "aggregate": aggregate,
         "confusion": confusion_matrix(labels, probability).tolist(),
         "reliability": reliability_bins(labels, probability),
-        "backtest": backtest_section(backtest, traded),
+        "backtest": backtest_section(book, backtest, traded),
         "annualisation": annualisation_section(book, traded),
         "equity": series_section(traded),
         "cost_sensitivity": sensitivity_section(traded, backtest),
@@ -151,16 +161,6 @@ def classification_over_folds(table: Predictions) -> dict[str, float]:
     for key in _MEANS_OF_FOLDS:
         figures[key] = float(np.average([fold[key] for fold in each], weights=n))
     return figures
-
-
-def _check_instrument(book: Book, table: Predictions) -> None:
-    outside = (table.decided_ns < book.time_ns[0]) | (table.decided_ns > book.time_ns[-1])
-    if table.instrument != book.meta.instrument or outside.any():
-        raise PredictionsError(
-            f"the predictions are of {table.instrument} with {int(outside.sum())} of {table.n} "
-            f"decisions outside the book's time; the book is of {book.meta.instrument}; give the "
-            "book that the decisions were made on"
-        )
 
 
 def _figures(

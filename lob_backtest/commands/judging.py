@@ -12,7 +12,13 @@ from lob_backtest.book import Book, read_book
 from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED
 from lob_backtest.commands.tables import figure, show, table
 from lob_backtest.config import GatesConfig, JudgeConfig, load_judge_config
-from lob_backtest.contenders import MODEL, ModelPredictions, predict_baselines
+from lob_backtest.contenders import (
+    MODEL,
+    ModelPredictions,
+    check_book,
+    check_complete,
+    predict_baselines,
+)
 from lob_backtest.errors import ConfigError
 from lob_backtest.files import sha256_of
 from lob_backtest.gates import check_rules, judge, verdict
@@ -66,6 +72,8 @@ def score_predictions(arguments: argparse.Namespace) -> int:
     check_threshold(config.backtest, str(arguments.predictions), model)
     book = _book(arguments, config)
     prepared = prepare(book, data=config.data, walk_forward=config.walk_forward)
+    check_book(model.test, book)  # before the baselines are fitted
+    check_complete(model.test, prepared)
     report = score(
         book,
         model,

@@ -36,7 +36,8 @@ def _trading_limits(report: Mapping[str, Any]) -> list[str]:
     backtest = report["backtest"]
     limits = [
         f"Market impact. Orders of up to {2 * backtest['position_limit']:g} units fill whole at "
-        "the touch, whatever its size is, and the book goes on as recorded.",
+        f"the touch; {backtest['orders_above_touch']} of {backtest['orders']} were larger than the "
+        "size that stood there, so their price flatters. The book goes on as recorded.",
         "Everything around a trade: queue position (no passive orders are modelled), rejects, "
         "funding, borrowing, taxes, and a venue's minimum sizes.",
     ]

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from lob_backtest.baselines import BASELINES
-from lob_backtest.contenders import ModelPredictions, align_all, aligned, predict_baselines
+from lob_backtest.contenders import (
+    ModelPredictions,
+    align_all,
+    aligned,
+    check_complete,
+    predict_baselines,
+)
 from lob_backtest.errors import PredictionsError
 from lob_backtest.predictions import Predictions
 from tests.lob_backtest.judged import walk
@@ -92,3 +98,23 @@ def test_validation_must_cover_the_folds_of_test():
     assert table is not None
     with pytest.raises(PredictionsError, match="validation predictions are of TEST, folds"):
         ModelPredictions(test=made.model.test, validation=table.select(table.fold > 0))
+
+
+def test_a_table_that_leaves_out_its_misses_is_refused():
+    made = walk(skill=0.0)
+    table = made.model.test
+    hits = (np.argmax(table.probability, axis=1) == table.label) | ~table.is_labelled
+    message = f"have {int(hits.sum())} of the {table.n} test decisions of the config's"
+    with pytest.raises(PredictionsError, match=message):
+        check_complete(table.select(hits), made.prepared)
+    with pytest.raises(PredictionsError, match="first missing: fold 0 at decided_ns="):
+        check_complete(table.select(table.fold > 0), made.prepared)
+    check_complete(table, made.prepared)
+
+
+def test_a_table_with_other_decisions_is_refused():
+    made = walk()
+    table = made.model.test
+    moved = replace(table, decided_ns=table.decided_ns + 1, label_end_ns=table.label_end_ns + 1)
+    with pytest.raises(PredictionsError, match=rf"and {table.n} that are none of them"):
+        check_complete(moved, made.prepared)

@@ -6,7 +6,11 @@ import pytest
 from lob_backtest import resampling
 from lob_backtest.metrics import classification_metrics, max_drawdown, portfolio_metrics, sharpe
 from lob_backtest.predictions import Predictions
-from lob_backtest.resampling import classification_intervals, trading_intervals
+from lob_backtest.resampling import (
+    classification_intervals,
+    label_overlap,
+    trading_intervals,
+)
 from lob_backtest.trading import closings_per_bar, trade
 from lob_backtest.uncertainty import stationary_bootstrap_indices
 from tests.lob_backtest.judged import BACKTEST, walk
@@ -120,3 +124,23 @@ def test_an_undefined_figure_has_no_interval():
     assert found.of["flat"]["sharpe"] == (None, None)
     assert found.of["flat"]["hit_rate"] == (None, None)
     assert found.of["flat"]["net_return"] == (0.0, 0.0)
+
+
+def test_blocks_are_as_long_as_labels_overlap():
+    # a decision a second, each label known 3 s later: with its own, 3 decisions are made by then
+    n = 400
+    rng = np.random.default_rng(0)
+    decided_ns = 10**9 * np.arange(n, dtype=np.int64)
+    table = Predictions(
+        instrument="TEST",
+        fold=np.zeros(n, dtype=np.int64),
+        decided_ns=decided_ns,
+        label_end_ns=decided_ns + 3 * 10**9,
+        train_end_ns=decided_ns - 1,
+        label=rng.integers(0, 3, n),
+        probability=rng.dirichlet(np.ones(3), n),
+    )
+    # the last two labels reach beyond the last decision
+    assert label_overlap(table) == pytest.approx((3 * (n - 2) + 2 + 1) / n)
+    drawn = classification_intervals({"model": table}, n_resamples=5, rng=rng)
+    assert drawn.mean_block >= label_overlap(table)

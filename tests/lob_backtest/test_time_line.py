@@ -83,3 +83,9 @@ def test_orders_of_a_fold_without_span_are_refused() -> None:
     case = random_case(np.random.default_rng(0), book, n_folds=3)
     with pytest.raises(PortfolioError, match=r"orders in the folds \[1\], but spans of \[0, 2\]"):
         time_line(book, [case.spans[0], case.spans[2]], [case.orders], bar_ns=SECOND)
+
+
+def test_bars_too_many_to_hold_are_refused() -> None:
+    book = book_from_mids([100] * 40)
+    with pytest.raises(PortfolioError, match=r"needs at most 10000000: lengthen backtest"):
+        bars_of(book, 0, 30, 1e-9)

@@ -271,3 +271,10 @@ def test_baselines_come_from_the_config_alone(made):
             weights=[fold["n"] for fold in report["folds"]],
         ),
     )
+
+
+def test_orders_larger_than_what_stands_at_the_touch_are_counted(made):
+    small = scored(made, backtest=replace(BACKTEST, position_limit=1e-6))["backtest"]
+    large = scored(made, backtest=replace(BACKTEST, position_limit=1e6))["backtest"]
+    assert small["orders_above_touch"] == 0 < small["orders"]
+    assert large["orders_above_touch"] == large["orders"]
