@@ -5,19 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import (
-    AutoModelForSequenceClassification,
-    PretrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
 from hfrun.data.preprocessing import Preprocessing, load_preprocessing
 from hfrun.data.windows import WindowTransform, write_rows
-from hfrun.errors import DataError, ModelError
+from hfrun.errors import DataError
+from hfrun.models.class_order import class_columns
 from lob_backtest.book import Book, FloatArray, IntArray, read_book
 from lob_backtest.labels import classify
-from lob_backtest.predictions import CLASS_NAMES, Predictions, write_predictions
+from lob_backtest.predictions import Predictions, write_predictions
 from lob_backtest.prepare import decisions_of, moves_of
 from lob_backtest.progress import announce, progress
 
@@ -44,19 +41,6 @@ def predict_probabilities(
             parts.append(torch.softmax(logits, dim=-1)[:, columns].cpu().numpy())
     model.train(was_training)
     return np.concatenate(parts)
-
-
-def class_columns(config: PretrainedConfig) -> list[int]:
-    """The model's logit columns for down, flat (or stationary) and up, read from ``id2label``."""
-    place = {str(name).lower(): int(column) for column, name in config.id2label.items()}
-    if "stationary" in place:
-        place["flat"] = place["stationary"]
-    try:
-        return [place[name] for name in CLASS_NAMES]
-    except KeyError as error:
-        raise ModelError(
-            f"the model's id2label is {config.id2label}; needs the classes {', '.join(CLASS_NAMES)}"
-        ) from error
 
 
 def predict_book(run: Path, book_path: Path, output: Path) -> int:

@@ -54,20 +54,20 @@ def norm_statistics(records: Sequence[StepRecord], *, max_norm: float) -> dict[s
         return {}
     norms = np.array([record.norm for record in records])
     finite = np.isfinite(norms)
-    statistics = {name: float("nan") for name in _STATISTICS}
+    statistics = {name: float("nan") for name in STATISTICS}
     if finite.any():
         kept = norms[finite]
         after = np.array([record.clipped_norm for record in records])[finite]
         p50, p95 = np.percentile(kept, [50, 95])
         clipped = kept > max_norm if max_norm > 0 else np.zeros(len(kept), dtype=bool)
         values = (kept.mean(), p50, p95, kept.max(), after.mean(), clipped.mean())
-        statistics = {name: float(value) for name, value in zip(_STATISTICS, values, strict=True)}
+        statistics = {name: float(value) for name, value in zip(STATISTICS, values, strict=True)}
     if not finite.all():
         statistics["grad_norm_non_finite"] = int((~finite).sum())
     return statistics
 
 
-_STATISTICS = (
+STATISTICS = (
     "grad_norm",
     "grad_norm_p50",
     "grad_norm_p95",

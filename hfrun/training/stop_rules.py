@@ -18,7 +18,7 @@ nothing: that is what ``non_finite`` is for.
 import difflib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -319,6 +319,28 @@ def stop_rules_from(declarations: Sequence[Any]) -> StopRules:
     if errors:
         raise ConfigError("; ".join(errors))
     return StopRules(rules)
+
+
+def check_metric_names(rules: StopRules, known: Collection[str]) -> None:
+    """Refuse rules on a metric that a run will never carry: they would never fire, and not say so.
+
+    Records of other programs may carry other names, so this is asked for live runs only.
+
+    Raises:
+        ConfigError: names every such metric, each with the nearest known one.
+    """
+    errors = []
+    for index, rule in enumerate(rules.rules):
+        if isinstance(rule, NonFinite) or rule.metric in known:
+            continue
+        near = difflib.get_close_matches(rule.metric, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}? " if near else ""
+        errors.append(
+            f"stop_rules[{index}].metric: got {rule.metric!r}, which no evaluation carries; "
+            f"{hint}known: {', '.join(known)}"
+        )
+    if errors:
+        raise ConfigError("; ".join(errors))
 
 
 def _rule_from(declaration: Any, where: str, errors: list[str]) -> _Rule | None:

@@ -49,6 +49,8 @@ HFRUN = (
     "evaluation",
     "hub",
     "publishing",
+    "fold_trainer",
+    "trainable",
     "fitting",
     "summary",
     "walk_forward",

@@ -16,7 +16,8 @@ from transformers import set_seed
 from hfrun.config import HfrunConfig, load_config
 from hfrun.data.windows import write_rows
 from hfrun.evaluation.predict import predict_probabilities
-from hfrun.fitting import FoldFiles, build_model, fit_fold
+from hfrun.fitting import FoldFiles, fit_fold
+from hfrun.fold_trainer import build_model
 from lob_backtest.book import Book
 from lob_backtest.normalize import fit_normalizer
 from lob_backtest.orders import orders_from_targets

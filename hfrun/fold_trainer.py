@@ -1,0 +1,171 @@
+"""The trainer of one fold, from the config: its arguments, model, data and callbacks."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    TrainingArguments,
+)
+
+import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
+from hfrun.config import HfrunConfig
+from hfrun.data.windows import window_dataset
+from hfrun.errors import ModelError, TrainingError
+from hfrun.evaluation.metrics import compute_metrics
+from hfrun.models.pretrained import load_pretrained
+from hfrun.training.stop_rules import stop_rules_from
+from hfrun.training.trainer import MeasuredTrainer
+from hfrun.training.values import DropoutSchedule, ScheduledValue, WeightDecaySchedule
+from hfrun.training.weighting import LossOptions, clipped_sample_weights
+from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.prepare import Prepared
+from lob_backtest.splits import Fold
+
+# Without these a chosen checkpoint would be the last one, whatever it is worth.
+_ARGUMENT_DEFAULTS = {
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
+    "load_best_model_at_end": True,
+    "metric_for_best_model": "eval_loss",
+    "save_total_limit": 2,
+    "dataloader_pin_memory": torch.cuda.is_available(),
+    "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused on a CPU
+    "report_to": "none",
+    "ddp_find_unused_parameters": False,
+}
+
+# Endings of the names of metrics of which less is better; of all others more is.
+_LOWER_IS_BETTER = ("loss", "cross_entropy", "gap", "ece", "brier")
+
+
+def training_arguments(config: HfrunConfig, folder: Path) -> TrainingArguments:
+    """The run's TrainingArguments.
+
+    Raises:
+        TrainingError: transformers refuses a value.
+    """
+    chosen = {**_ARGUMENT_DEFAULTS, **config.training.arguments}
+    if chosen.get("greater_is_better") is None and chosen["metric_for_best_model"] is not None:
+        chosen["greater_is_better"] = is_greater_better(chosen["metric_for_best_model"])
+    try:
+        return TrainingArguments(
+            output_dir=str(folder),
+            seed=config.run.seed,
+            remove_unused_columns=False,  # windows are formed on access from the row number
+            logging_nan_inf_filter=False,
+            **chosen,
+        )
+    except (ValueError, TypeError, NotImplementedError, RuntimeError, ImportError) as error:
+        raise TrainingError(f"training: {error}") from error
+
+
+def is_greater_better(metric: str) -> bool:
+    """Which way a metric of an evaluation is better, by its name.
+
+    >>> is_greater_better("eval_f1_weighted"), is_greater_better("eval_loss")
+    (True, False)
+    """
+    return not metric.endswith(_LOWER_IS_BETTER)
+
+
+def loss_options(config: HfrunConfig) -> LossOptions:
+    """How training weighs its samples, from the config."""
+    loss = config.training.loss
+    return LossOptions(
+        label_smoothing=loss.label_smoothing,
+        class_weights=None if loss.class_weights == "none" else loss.class_weights,
+        sample_weights=loss.sample_weights != "none",
+        balanced_sampler=loss.balanced_sampler,
+        allow_combined_weighting=loss.allow_combined_weighting,
+    )
+
+
+def build_model(config: HfrunConfig, *, levels: int) -> PreTrainedModel:
+    """A new model of the configured type, or the pretrained one with the config's overrides.
+
+    Raises:
+        ModelError: sizes that no model can have, weights that cannot be loaded, or that were
+            made for other data.
+    """
+    window, overrides = config.data.window, dict(config.model.config)
+    if config.model.pretrained is not None:
+        return load_pretrained(
+            config.model.pretrained, levels=levels, window=window, overrides=overrides
+        )
+    try:
+        model_config = AutoConfig.for_model(
+            config.model.type, levels=levels, window=window, **overrides
+        )
+        return AutoModelForSequenceClassification.from_config(model_config)
+    except (ModelError, ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(f"model.config={overrides} with data.window={window}: {error}") from error
+
+
+def fold_trainer(
+    config: HfrunConfig,
+    prepared: Prepared,
+    fold: Fold,
+    *,
+    model: PreTrainedModel,
+    folder: Path,
+    rows_path: Path,
+) -> MeasuredTrainer:
+    """The trainer of a fold; the rows file is opened at the first window, not here.
+
+    Raises:
+        TrainingError: options that transformers refuses, or that do not fit the fold's labels.
+    """
+    labels = prepared.labels(fold)
+
+    def dataset(part: IntArray, weight: FloatArray | None = None) -> Any:
+        return window_dataset(
+            rows_path,
+            rows=prepared.decisions.rows[part],
+            labels=labels[part],
+            window=config.data.window,
+            sample_weight=weight,
+        )
+
+    return MeasuredTrainer(
+        model=model,
+        args=training_arguments(config, folder),
+        train_dataset=dataset(fold.train, _sample_weights(config, prepared, fold)),
+        eval_dataset=dataset(fold.validation),
+        compute_metrics=compute_metrics,
+        callbacks=scheduled_values(config),
+        loss=loss_options(config),
+        schedule=config.training.schedule,
+        stop_rules=stop_rules_from(config.stop_rules),
+        gap_samples=config.callbacks.gap_samples,
+        train_labels=labels[fold.train],
+        channels_last=True,
+    )
+
+
+def scheduled_values(config: HfrunConfig) -> list[ScheduledValue]:
+    """The callbacks that change a value during the run.
+
+    Raises:
+        TrainingError: a value that cannot be set.
+    """
+    callbacks: list[ScheduledValue] = []
+    if config.callbacks.dropout_schedule is not None:
+        callbacks.append(DropoutSchedule(config.callbacks.dropout_schedule))
+    if config.callbacks.weight_decay_schedule is not None:
+        callbacks.append(WeightDecaySchedule(config.callbacks.weight_decay_schedule))
+    return callbacks
+
+
+def _sample_weights(config: HfrunConfig, prepared: Prepared, fold: Fold) -> FloatArray | None:
+    """Weights in proportion to the size of the move, clipped, with mean 1."""
+    loss = config.training.loss
+    if loss.sample_weights == "none":
+        return None
+    low, high = loss.clip_sample_weights
+    size = np.abs(prepared.moves.move_ticks[fold.train])
+    return clipped_sample_weights(size / size.mean(), low=low, high=high)
