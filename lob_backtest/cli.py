@@ -59,6 +59,9 @@ def _add_book_commands(commands: Any) -> None:
 
     command = _command(commands, "label", "books:label", "decisions, class shares and folds")
     command.add_argument("book", type=Path, metavar="BOOK")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="decisions, folds and labels (Parquet)"
+    )
     _add_config(command)
 
 

@@ -4,11 +4,13 @@ import argparse
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from lob_backtest.book import read_book, write_book
 from lob_backtest.command_line import EXIT_DONE
 from lob_backtest.commands.tables import show, table
 from lob_backtest.config import load_judge_config
+from lob_backtest.files import atomic_path
 from lob_backtest.io import import_book, inspect_book
 from lob_backtest.predictions import CLASS_NAMES
 from lob_backtest.prepare import Prepared, prepare
@@ -70,8 +72,43 @@ def label(arguments: argparse.Namespace) -> int:
         f"{prepared.instrument}: {prepared.decisions.n:,} decisions, {known:,} with a known label"
         f"\n\n{drawing}\n\n{table(head, rows)}"
     )
+    if arguments.output is not None:
+        with atomic_path(arguments.output) as partial:
+            decisions_table(prepared).to_parquet(partial, index=False)
+        text += f"\n\nwritten to {arguments.output}"
     show(value, text, as_json=arguments.json)
     return EXIT_DONE
+
+
+def decisions_table(prepared: Prepared) -> pd.DataFrame:
+    """Every decision of every fold and part, for models that are trained elsewhere.
+
+    Columns ``instrument, fold, part`` (train, validation, test), ``row`` (of the book: the last one
+    known), ``decided_ns, label_end_ns, train_end_ns, label``; ``train_end_ns`` as a predictions
+    table of that part has it (for train, as for validation).
+    """
+    parts = []
+    for fold in prepared.folds:
+        labels = prepared.labels(fold)
+        for part, chosen in (
+            ("train", fold.train), ("validation", fold.validation), ("test", fold.test),
+        ):  # fmt: skip
+            known = prepared.train_end_ns(fold, "test" if part == "test" else "validation")
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "instrument": prepared.instrument,
+                        "fold": fold.fold,
+                        "part": part,
+                        "row": prepared.decisions.rows[chosen],
+                        "decided_ns": prepared.decisions.decided_ns[chosen],
+                        "label_end_ns": prepared.moves.label_end_ns[chosen],
+                        "train_end_ns": known,
+                        "label": labels[chosen],
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
 
 
 def _fold(prepared: Prepared, fold: Fold) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""The guide for models from elsewhere works as it is written: its commands and its Python."""
+
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lob_backtest.cli import main as lob_backtest
+from lob_backtest.report import read_report
+
+ROOT = Path(__file__).resolve().parents[2]
+FENCE = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which docs/predictions.md was followed from top to bottom."""
+    folder = tmp_path_factory.mktemp("guide")
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    text = (ROOT / "docs/predictions.md").read_text(encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for kind, code in FENCE.findall(text):
+            if kind == "python":
+                exec(compile(code, "docs/predictions.md", "exec"), {})
+                continue
+            for line in code.splitlines():
+                program, *arguments = shlex.split(line)
+                assert program == "lob-backtest"
+                assert lob_backtest(arguments) in (0, 3), line
+    return folder
+
+
+def test_the_guide_ends_in_a_report(followed: Path) -> None:
+    report = read_report(followed / "runs/own/report")
+    assert len(report["folds"]) >= 3
+    assert report["aggregate"]["f1_weighted"]["value"] > 0
+    off = {gate["name"] for gate in report["gates"] if gate["passed"] is None}
+    assert off == {"train_eval_gap", "grad_norm"}
+
+
+def test_the_decisions_table_keeps_its_parts_apart_in_time(followed: Path) -> None:
+    decisions = pd.read_parquet(followed / "runs/own/decisions.parquet")
+    assert set(decisions["part"]) == {"train", "validation", "test"}
+    for _, rows in decisions.groupby("fold"):
+        train, validation, test = (rows[rows["part"] == part] for part in
+                                   ("train", "validation", "test"))  # fmt: skip
+        assert train["label_end_ns"].max() < validation["decided_ns"].min()
+        assert validation["label_end_ns"].max() < test["decided_ns"].min()
+        assert (test["train_end_ns"] < test["decided_ns"]).all()
+
+
+def test_no_torch_was_needed(followed: Path) -> None:
+    import subprocess
+
+    config = ROOT / "configs/synthetic.yaml"
+    code = (
+        "import sys; from lob_backtest.cli import main; "
+        f"main(['label', 'runs/own/book.parquet', '--config', {str(config)!r}, "
+        "'walk_forward.train=800', 'walk_forward.validation=300', 'walk_forward.test=300']); "
+        "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=followed, check=True, capture_output=True)
