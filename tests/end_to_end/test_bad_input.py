@@ -15,6 +15,14 @@ from tests.lob_backtest.books import random_book
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Together these were let through until the training was over.
+NEVER_EVALUATED = {
+    "training__eval_strategy": "no",
+    "training__save_strategy": "no",
+    "training__load_best_model_at_end": False,
+}
+
+
 @pytest.fixture
 def book_path(tmp_path: Path) -> Path:
     path = tmp_path / "book.parquet"
@@ -31,6 +39,7 @@ def config(tmp_path: Path, book_path: Path) -> Callable[..., Path]:
         raw = yaml.safe_load((ROOT / "configs/smoke.yaml").read_text(encoding="utf-8"))
         raw["run"]["output_dir"] = str(tmp_path / "run")
         raw["data"] |= {"book": str(book_path), "window": 20}
+        raw["training"] |= {"num_train_epochs": 1, "per_device_train_batch_size": 16}
         raw["walk_forward"] = {"train": 40, "validation": 10, "test": 10}
         for name, value in changes.items():
             section, _, key = name.partition("__")
@@ -69,6 +78,21 @@ def refused(capsys: pytest.CaptureFixture[str], code: int) -> str:
         ({"training__optim": "adamwx"}, "adamwx"),
         ({"training__loss": {"class_weights": "balanced", "balanced_sampler": True}}, "multiply"),
         ({"backtest": {"latency_ns": 0}}, "backtest.costs: missing"),
+        ({"data__window": 10}, "window=10"),
+        ({"model__config": {"dropout": 2}}, "dropout=2"),
+        ({"model__pretrained": "/nowhere/model"}, "model.pretrained=/nowhere/model"),
+        ({"training__warmup_steps": 1000}, "warmup_steps=1000 of"),
+        ({"training__num_train_epochs": 0}, "0 optimizer steps"),
+        ({"training__eval_delay": 50}, "before its first evaluation"),
+        ({"training__metric_for_best_model": "eval_f1"}, "did you mean eval_f1_"),
+        ({"training__loss": {"class_weights": [1, 2]}}, "needs 3 numbers"),
+        ({"callbacks__weight_decay_schedule": {"points": {0: 0.1, 1: -0.1}}}, "weight decay of"),
+        ({"callbacks__dropout_schedule": {"points": {0: 0.1, 1: 1.5}}}, "dropout of"),
+        (
+            {"stop_rules": [{"rule": "above", "metric": "train_evl_gap", "limit": 0.2}]},
+            "did you mean train_eval_gap?",
+        ),
+        (NEVER_EVALUATED, "training.eval_strategy=no"),
     ],
 )
 def test_a_config_that_cannot_work_is_refused_before_anything_is_written(
@@ -83,6 +107,20 @@ def test_a_config_that_cannot_work_is_refused_before_anything_is_written(
     code = hfrun([command, str(config(**changes))])
     assert message in refused(capsys, code)
     assert sorted(set(tmp_path.rglob("*")) - {tmp_path / "config.yaml"}) == before
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model__config": {"dropout": 2}}, {"training__loss": {"class_weights": [1, 2]}}]
+)
+def test_a_corrected_config_runs_where_the_wrong_one_was_refused(
+    config: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    changes: dict[str, object],
+) -> None:
+    refused(capsys, hfrun(["train", str(config(**changes))]))
+    assert hfrun(["train", str(config())]) == 0, capsys.readouterr().err
+    assert (tmp_path / "run" / "report" / "report.json").is_file()
 
 
 def test_too_few_rows_for_the_folds_are_counted(
