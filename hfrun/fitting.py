@@ -22,7 +22,7 @@ from hfrun.data.windows import write_rows
 from hfrun.errors import TrainingError
 from hfrun.evaluation.predict import predict_probabilities
 from hfrun.fold_trainer import build_model, fold_trainer
-from hfrun.training.checkpoints import newest_checkpoint, remove_broken_checkpoints
+from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
 from hfrun.training.step_records import read_step_records
 from hfrun.training.trainer import GRAD_NORM_FILE, MeasuredTrainer
 from lob_backtest.book import Book, FloatArray, IntArray
@@ -83,6 +83,7 @@ def fit_fold(
         with PartialState().main_process_first():
             if is_main:
                 remove_broken_checkpoints(files.folder)
+                follow_move(files.folder)
                 write_rows(book, normalizer, rows_path)
         model = build_model(config, levels=book.n_levels)
         trainer = fold_trainer(

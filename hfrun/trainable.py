@@ -13,6 +13,8 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from hfrun.config import HfrunConfig
+from hfrun.data.preprocessing import FILE_NAME as PREPROCESSING_FILE
+from hfrun.data.preprocessing import load_preprocessing
 from hfrun.errors import DataError, ModelError, TrainingError
 from hfrun.evaluation.metrics import REPORTED
 from hfrun.fold_trainer import (
@@ -68,6 +70,7 @@ def check_trainable(config: HfrunConfig, prepared: Prepared, *, levels: int) -> 
     loss_options(config)
     scheduled_values(config)
     _check_batch(arguments, prepared)
+    _check_unseen(config, prepared)
     model = build_model(config, levels=levels)
     _check_windows(model, config, levels=levels)
     _check_model_options(model, config, arguments)
@@ -119,6 +122,22 @@ def _check_batch(arguments: TrainingArguments, prepared: Prepared) -> None:
                 f"gradient_accumulation_steps={arguments.gradient_accumulation_steps}, "
                 f"{arguments.world_size} processes) and its train part has {len(fold.train)}; "
                 "use a smaller batch or a longer train part"
+            )
+
+
+def _check_unseen(config: HfrunConfig, prepared: Prepared) -> None:
+    """Pretrained weights of ours say until when they looked: not into what they are judged on."""
+    source = Path(config.model.pretrained or "")
+    if config.model.pretrained is None or not (source / PREPROCESSING_FILE).is_file():
+        return  # weights from elsewhere do not say; the report cannot know either
+    seen_ns = load_preprocessing(source).train_end_ns
+    for fold in prepared.folds:
+        first_ns = int(prepared.decisions.decided_ns[fold.validation[0]])
+        if seen_ns >= first_ns:
+            raise ModelError(
+                f"model.pretrained={source}: its training looked at data up to {seen_ns} ns, and "
+                f"fold {fold.fold} is chosen and judged on data from {first_ns} ns on; start from "
+                "weights of before, or from none"
             )
 
 

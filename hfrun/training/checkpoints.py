@@ -12,6 +12,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from lob_backtest.files import write_json
 from lob_backtest.progress import announce
 
 MEASUREMENTS_FILE = "measurements.json"
@@ -33,6 +34,23 @@ def remove_broken_checkpoints(folder: Path) -> None:
         if found is not None:
             announce(f"removing {path}, which was not written to its end ({found})")
             shutil.rmtree(path)
+
+
+def follow_move(folder: Path) -> None:
+    """Let the checkpoints of a folder that was moved find the best among them again.
+
+    The Trainer notes the best checkpoint by its path; where that is gone, it would keep the last
+    model and still report the best one's figures.
+    """
+    for checkpoint in _checkpoints(folder):
+        path = checkpoint / "trainer_state.json"
+        state = json.loads(path.read_text(encoding="utf-8"))
+        noted = state.get("best_model_checkpoint")
+        if noted is None:
+            continue
+        here = str(folder / Path(noted).name)
+        if noted != here:
+            write_json(path, {**state, "best_model_checkpoint": here})
 
 
 def flaw(checkpoint: Path) -> str | None:

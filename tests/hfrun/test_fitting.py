@@ -416,3 +416,28 @@ def test_balancing_a_fold_that_lacks_a_class_is_found_in_the_rehearsal(
     never_down = dataclasses.replace(prepared, moves=rising)
     with pytest.raises(TrainingError, match=r"fold 0: .*at least one of each of the 3 classes"):
         check_trainable(config, never_down, levels=LEVELS)
+
+
+def test_a_fold_whose_folder_was_moved_before_it_was_resumed_ends_the_same(
+    configure: Configure, book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configure("training.learning_rate=0.5")  # the last of 9 steps is not the best
+    whole = fit(config, book, tmp_path / "whole")
+    assert whole.read_figures()["best_step"] == 6
+    fit_killed_at(7, config, book, tmp_path / "killed", monkeypatch)
+    (tmp_path / "killed").rename(tmp_path / "moved")
+    assert_same_results(whole, fit(config, book, tmp_path / "moved"))
+
+
+def test_weights_that_have_seen_what_they_are_judged_on_are_refused(
+    configure: Configure, book: Book, tmp_path: Path
+) -> None:
+    own = fit(configure("training.num_train_epochs=1"), book, tmp_path / "own")
+    config = configure(f"model.pretrained={own.model}")
+    prepared = prepare(book, data=config.data, walk_forward=config.judge.walk_forward)
+    first, last = prepared.folds[0], prepared.folds[-1]
+    with pytest.raises(ModelError, match=r"its training looked at data up to .* fold 0 is chosen"):
+        check_trainable(config, prepared, levels=LEVELS)
+    later = dataclasses.replace(prepared, folds=(last,))
+    assert prepared.decisions.decided_ns[last.validation[0]] > first.train_end_ns
+    check_trainable(config, later, levels=LEVELS)
