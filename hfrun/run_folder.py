@@ -90,9 +90,14 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def run_identity(config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]) -> str:
-    """Hash of all that a model depends on: not the folder, the name, the backtest or the hub."""
+    """Hash of all that a model depends on: not the folder, the name, the backtest or the hub.
+
+    A book in a file counts by its content (``data``), wherever it lies.
+    """
+    book = "" if isinstance(config.data.book, str) else config.data.book
     same_model = replace(
         config,
+        data=replace(config.data, book=book),
         run=replace(config.run, name="", output_dir=""),
         backtest=None,
         gates=type(config.gates)(),
