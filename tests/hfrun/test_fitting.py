@@ -86,9 +86,12 @@ def fit(config: HfrunConfig, book: Book, folder: Path) -> FoldFiles:
     return files
 
 
-def validation_accuracy(files: FoldFiles) -> float:
+def validation_figures(files: FoldFiles) -> tuple[float, float]:
+    """Accuracy and cross-entropy of the table that was written."""
     table = read_predictions(files.folder / "validation_predictions.parquet")
-    return float(np.mean(table.probability.argmax(axis=1) == table.label))
+    accuracy = np.mean(table.probability.argmax(axis=1) == table.label)
+    chances = table.probability[np.arange(len(table.label)), table.label]
+    return float(accuracy), float(-np.log(chances).mean())
 
 
 def saved_model(folder: Path, labels: dict[int, str]) -> DeepLobForSequenceClassification:
@@ -109,13 +112,15 @@ def saved_model(folder: Path, labels: dict[int, str]) -> DeepLobForSequenceClass
         ("training.num_train_epochs=1",),
         ("training.metric_for_best_model=eval_f1_weighted",),
         ("training.load_best_model_at_end=false", "training.save_strategy='no'"),
-        ("training.load_best_model_at_end=false",),
+        # the best by this metric is the first epoch's; the weights are the last's
+        ("training.load_best_model_at_end=false",
+         "training.metric_for_best_model=eval_f1_weighted"),
         ("training.eval_strategy=steps", "training.save_strategy=steps",
          "training.eval_steps=2", "training.save_steps=2"),
         ("training.num_train_epochs=4", "model.pretrained=PUBLISHED"),
     ],
 )  # fmt: skip
-def test_accuracy_of_the_validation_table_equals_that_of_the_noted_evaluation(
+def test_accuracy_and_loss_of_the_validation_table_equal_those_of_the_noted_evaluation(
     configure: Configure, book: Book, tmp_path: Path, overrides: tuple[str, ...]
 ) -> None:
     saved_model(tmp_path / "published", dict(PUBLISHED_LABELS))
@@ -124,7 +129,9 @@ def test_accuracy_of_the_validation_table_equals_that_of_the_noted_evaluation(
         given.append("model.config={dropout: 0.2}")
     files = fit(configure(*given), book, tmp_path / "fold")
     figures = files.read_figures()
-    assert validation_accuracy(files) == pytest.approx(figures["eval_accuracy"], abs=1e-12)
+    accuracy, loss = validation_figures(files)
+    assert accuracy == pytest.approx(figures["eval_accuracy"], abs=1e-12)
+    assert loss == pytest.approx(figures["eval_loss"], abs=1e-6)  # the model is float32
     assert not (files.folder / "rows.npy").exists()
 
 
