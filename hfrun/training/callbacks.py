@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    ProgressCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from hfrun.training.json_lines import JsonLines
 from hfrun.training.step_records import StepRecords
@@ -145,8 +151,9 @@ class ProgressLines(TrainerCallback):
     """Progress where there is no terminal for a bar: a line at most every ten seconds, and one
     for each evaluation and for each rule that stops the run."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._last = -math.inf
+        self._write = write or _write_line
 
     def on_log(
         self,
@@ -164,7 +171,39 @@ class ProgressLines(TrainerCallback):
         line = progress_line(logs, step=state.global_step, steps=state.max_steps)
         if line:
             self._last = now
-            print(line, file=sys.stderr, flush=True)
+            self._write(line)
+
+
+def _write_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+class ProgressBar(ProgressCallback):
+    """transformers' bar on a terminal, with the plain lines above it.
+
+    The original writes each log event as a dict to standard output, which is for results: JSON
+    could not be read from it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = ProgressLines(self._write_above)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self._lines.on_log(args, state, control, logs=logs or {}, **kwargs)
+
+    def _write_above(self, line: str) -> None:
+        if self.training_bar is None:
+            _write_line(line)
+        else:
+            self.training_bar.write(line, file=sys.stderr)
 
 
 def progress_line(logs: Mapping[str, Any], *, step: int, steps: int) -> str:

@@ -33,7 +33,8 @@ from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
 from hfrun.errors import TrainingError
-from hfrun.training.callbacks import MetricsFile, ProgressLines, StopRulesCallback
+from hfrun.training.callbacks import MetricsFile, ProgressBar, ProgressLines, StopRulesCallback
+from hfrun.training.checkpoints import MEASUREMENTS_FILE
 from hfrun.training.losses import mean_over, sample_losses
 from hfrun.training.parameter_groups import decayed_parameter_names
 from hfrun.training.schedules import ScheduleOptions, build_warmup_cosine
@@ -47,7 +48,6 @@ from hfrun.training.weighting import (
 )
 
 GRAD_NORM_FILE = "grad_norm.jsonl"
-_CHECKPOINT_FILE = "measurements.json"
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class MeasuredTrainer(Trainer):
         self.stopper = StopRulesCallback(stop_rules or StopRules([]), self.records, self.log)
         self.add_callback(MetricsFile())
         self.add_callback(self.stopper)
-        self._use_lines_without_terminal()
+        self._show_progress_in_our_words()
 
     # ---- what is optimized ----
 
@@ -328,15 +328,15 @@ class MeasuredTrainer(Trainer):
         super()._save_optimizer_and_scheduler(output_dir)
         if self.args.should_save:
             state = {"records": self.records.state_dict(), "stopper": self.stopper.state_dict()}
-            Path(output_dir, _CHECKPOINT_FILE).write_text(json.dumps(state), encoding="utf-8")
+            Path(output_dir, MEASUREMENTS_FILE).write_text(json.dumps(state), encoding="utf-8")
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is None:
             return
-        path = Path(checkpoint, _CHECKPOINT_FILE)
+        path = Path(checkpoint, MEASUREMENTS_FILE)
         if not path.is_file():
-            _log.warning("%s has no %s: records start afresh", checkpoint, _CHECKPOINT_FILE)
+            _log.warning("%s has no %s: records start afresh", checkpoint, MEASUREMENTS_FILE)
             return
         state = json.loads(path.read_text(encoding="utf-8"))
         self.records.load_state_dict(state["records"])
@@ -350,12 +350,16 @@ class MeasuredTrainer(Trainer):
         if "sample_weight" not in self._signature_columns:
             self._signature_columns.append("sample_weight")
 
-    def _use_lines_without_terminal(self) -> None:
-        """Plain lines instead of a bar in a pipe or file, and instead of printed dicts."""
-        replaced = [PrinterCallback] if sys.stderr.isatty() else [PrinterCallback, ProgressCallback]
+    def _show_progress_in_our_words(self) -> None:
+        """A bar on a terminal and plain lines elsewhere, in place of dicts on standard output."""
+        theirs = (PrinterCallback, ProgressCallback)
         present = [type(callback) for callback in self.callback_handler.callbacks]
-        if any(callback in present for callback in replaced):
-            for callback in replaced:
-                self.remove_callback(callback)
+        if not any(callback in present for callback in theirs):
+            return
+        for callback in theirs:
+            self.remove_callback(callback)
+        if ProgressCallback in present and sys.stderr.isatty():
+            self.add_callback(ProgressBar())
+        else:
             self.add_callback(ProgressLines())
             disable_progress_bar()  # of loading and saving weights
