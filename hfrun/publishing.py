@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -201,6 +202,9 @@ _PATH = re.compile(
 )
 
 
+_BEGINS_A_PATH = ("/", "~", "..")
+
+
 def without_paths(value: Any, known: Mapping[str, str]) -> Any:
     """The same JSON value with each path in its texts reduced to its last part.
 
@@ -212,7 +216,13 @@ def without_paths(value: Any, known: Mapping[str, str]) -> Any:
     {'command': 'hfrun train a.yaml data.book=b.parquet'}
     """
     if isinstance(value, dict):
-        return {key: without_paths(item, known) for key, item in value.items()}
+        return {
+            key: without_paths(
+                _with_short_words(item) if key == "command" and isinstance(item, str) else item,
+                known,
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [without_paths(item, known) for item in value]
     if not isinstance(value, str):
@@ -220,6 +230,22 @@ def without_paths(value: Any, known: Mapping[str, str]) -> Any:
     for path in sorted(known, key=len, reverse=True):
         value = value.replace(path, known[path])
     return _PATH.sub(lambda found: PurePath(found.group()).name, value)
+
+
+def _with_short_words(command: str) -> str:
+    """A command whose words, or values of ``key=value``, are names where they were paths.
+
+    Only its words show where a path with spaces ends.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a lone quotation mark
+        return command
+    parts = [word.rpartition("=") for word in words]
+    return shlex.join(
+        f"{key}{equals}{PurePath(value).name if value.startswith(_BEGINS_A_PATH) else value}"
+        for key, equals, value in parts
+    )
 
 
 def _known_paths(folder: Path, config: dict[str, Any]) -> dict[str, str]:

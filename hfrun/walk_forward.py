@@ -7,6 +7,7 @@ stopped. The baselines see the same decisions, labels and folds as the model.
 """
 
 import json
+import shlex
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
@@ -103,7 +104,7 @@ def _publish(folder: Path, report: dict[str, Any]) -> Published:
     except HubError as error:
         raise HubError(
             f"{error}\nThe run itself is finished (verdict: {report['verdict']}) and kept; push it "
-            f"with: hfrun push {folder}"
+            f"with: hfrun push {shlex.quote(str(folder))}"
         ) from error
 
 
