@@ -18,8 +18,10 @@ from typing import Any
 from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.errors import WalkForwardError
 from hfrun.provenance import program_facts, provenance
-from lob_backtest.files import write_json, write_text
+from lob_backtest.files import sha256_of, write_json, write_text
 from lob_backtest.strict_yaml import as_dict
+
+_BESIDE_A_RUN = ("book.parquet", "hub", "hf_home")  # what the demo puts there before its run
 
 
 def claim_run_folder(
@@ -37,12 +39,13 @@ def claim_run_folder(
         The content of run.json; its "created_at" and "command" are those of the first start.
 
     Raises:
-        WalkForwardError: the folder holds another run.
+        WalkForwardError: the folder holds another run, or something else.
     """
     path = folder / "run.json"
     identity = run_identity(config, kind=kind, data=data)
     if path.is_file():
         return _resume(path, identity)
+    _refuse_foreign(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = {
         "name": config.run.name,
@@ -53,6 +56,19 @@ def claim_run_folder(
     write_text(folder / "config.yaml", effective_yaml(config))
     write_json(path, run)
     return run
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder that holds something else is not mixed with a run."""
+    if folder.exists() and not folder.is_dir():
+        raise WalkForwardError(f"{folder}: is a file; run.output_dir needs a new or empty folder")
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    foreign = sorted(set(names) - {*_BESIDE_A_RUN, *(n for n in names if n.startswith("."))})
+    if foreign:
+        raise WalkForwardError(
+            f"{folder}: holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''} "
+            "and no run; choose a new or empty folder as run.output_dir"
+        )
 
 
 def with_scoring(run: dict[str, Any], config: HfrunConfig) -> dict[str, Any]:
@@ -92,7 +108,8 @@ def read_run(folder: Path) -> dict[str, Any]:
 def run_identity(config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]) -> str:
     """Hash of all that a model depends on: not the folder, the name, the backtest or the hub.
 
-    A book in a file counts by its content (``data``), wherever it lies.
+    A book in a file counts by its content (``data``), wherever it lies; so do pretrained weights
+    in a folder, since other ones may come to lie there.
     """
     book = "" if isinstance(config.data.book, str) else config.data.book
     same_model = replace(
@@ -103,8 +120,20 @@ def run_identity(config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]) 
         gates=type(config.gates)(),
         hub=type(config.hub)(),
     )
-    facts = [kind, effective_yaml(same_model), [{**entry, "path": None} for entry in data]]
+    facts = [
+        kind,
+        effective_yaml(same_model),
+        [{**entry, "path": None} for entry in data],
+        _fingerprints(config.model.pretrained),
+    ]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprints(pretrained: str | None) -> dict[str, str] | None:
+    if pretrained is None or not Path(pretrained).is_dir():
+        return None
+    files = [*Path(pretrained).glob("*.safetensors"), Path(pretrained) / "config.json"]
+    return {path.name: sha256_of(path) for path in sorted(files) if path.is_file()}
 
 
 def _resume(path: Path, identity: str) -> dict[str, Any]:

@@ -100,3 +100,31 @@ def test_a_broken_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("{", encoding="utf-8")
     with pytest.raises(WalkForwardError, match=r"run\.json: not valid JSON"):
         read_run(tmp_path)
+
+
+def test_a_folder_that_holds_something_else_is_not_mixed_with_a_run(
+    finished_run: TinyRun, tmp_path: Path
+) -> None:
+    config = load_config(finished_run.config)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(WalkForwardError, match=r"holds notes\.txt and no run"):
+        claim_run_folder(tmp_path, config, kind="train", data=[])
+    with pytest.raises(WalkForwardError, match=r"notes\.txt: is a file"):
+        claim_run_folder(tmp_path / "notes.txt", config, kind="train", data=[])
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "notes.txt").rename(tmp_path / "book.parquet")  # what the demo starts with
+    claim_run_folder(tmp_path, config, kind="train", data=[])
+    assert (tmp_path / "run.json").is_file()
+
+
+def test_other_pretrained_weights_in_the_same_place_are_another_run(
+    finished_run: TinyRun, tmp_path: Path
+) -> None:
+    weights = tmp_path / "model.safetensors"
+
+    def identity(content: bytes) -> str:
+        weights.write_bytes(content)
+        config = load_config(finished_run.config, [f"model.pretrained={tmp_path}"])
+        return run_identity(config, kind="train", data=[])
+
+    assert identity(b"one") == identity(b"one") != identity(b"two")
