@@ -1,0 +1,103 @@
+"""`hfrun predict`: the run's own predictions again, and one message for what it cannot predict."""
+
+import json
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hfrun.cli import main as hfrun
+from lob_backtest.book import Book, BookMeta, read_book, write_book
+from lob_backtest.predictions import read_predictions
+from lob_backtest.synthetic import synthetic_book
+from tests.hfrun.conftest import TinyRun
+
+
+def first_rows(book: Book, n: int) -> Book:
+    given = {f.name: getattr(book, f.name) for f in fields(Book)}
+    cut = {name: v if isinstance(v, BookMeta) else v[:n] for name, v in given.items()}
+    return Book(**cut)
+
+
+def refused(capsys: pytest.CaptureFixture[str], run: Path, book: Path, output: Path) -> str:
+    """The one message of a prediction that is refused and leaves no file."""
+    code = hfrun(["predict", str(run), "--book", str(book), "-o", str(output)])
+    error = capsys.readouterr().err
+    assert (code, error.count("error: ")) == (2, 1), error
+    assert "Traceback" not in error
+    assert not output.exists()
+    return error
+
+
+def test_the_training_book_gives_the_runs_own_test_predictions_again(
+    finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "again.parquet"
+    book = str(finished_run.book)
+    assert hfrun(["predict", str(finished_run.folder), "--book", book, "-o", str(output)]) == 0
+    again = read_predictions(output)
+    known = read_predictions(finished_run.folder / "folds/002/predictions.parquet")
+    assert again.decided_ns.min() > again.train_end_ns[0]
+    here = np.isin(again.decided_ns, known.decided_ns)
+    assert again.decided_ns[here].tolist() == known.decided_ns.tolist()
+    np.testing.assert_allclose(again.probability[here], known.probability, rtol=0, atol=1e-6)
+    assert again.label[here].tolist() == known.label.tolist()
+    captured = capsys.readouterr()
+    assert captured.out == f"{again.n} decisions in {output}\n"
+    assert "decisions from before the end of the training" in captured.err
+
+
+def test_a_book_of_other_levels_is_refused(
+    finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = tmp_path / "book.parquet"
+    write_book(synthetic_book(days=1, rows_per_day=1200, levels=3, signal=1.0, seed=0), book)
+    error = refused(capsys, finished_run.folder, book, tmp_path / "out.parquet")
+    assert "the book has 3 levels and the model was trained on 2" in error
+
+
+def test_a_book_from_before_the_end_of_the_training_is_refused(
+    finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = tmp_path / "book.parquet"
+    write_book(first_rows(read_book(finished_run.book), 200), book)
+    error = refused(capsys, finished_run.folder, book, tmp_path / "out.parquet")
+    assert "all 46 decisions lie before the end of the training" in error
+    assert "give a book of a later time" in error
+
+
+def test_a_model_that_does_not_say_how_it_reads_a_book_is_refused(
+    own_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = own_run.folder / "model/preprocessing.json"
+    without_label = json.loads(file.read_text("utf-8"))
+    del without_label["label"]
+    file.write_text(json.dumps(without_label), encoding="utf-8")
+    error = refused(capsys, own_run.folder, own_run.book, tmp_path / "out.parquet")
+    assert "preprocessing.json: not a preprocessing file of this version" in error
+    file.unlink()
+    error = refused(capsys, own_run.folder, own_run.book, tmp_path / "out.parquet")
+    assert "preprocessing.json: no such file" in error
+
+
+def test_a_folder_that_is_no_run_and_a_book_that_is_not_there_are_refused(
+    finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.parquet"
+    error = refused(capsys, tmp_path, finished_run.book, output)
+    assert "a model folder of a finished run is needed" in error
+    error = refused(capsys, finished_run.folder, tmp_path / "nowhere.parquet", output)
+    assert "nowhere.parquet: no such file" in error
+
+
+def test_a_refused_prediction_keeps_the_table_that_was_there(
+    finished_run: TinyRun, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.parquet"
+    shutil.copyfile(finished_run.folder / "predictions.parquet", output)
+    before = output.read_bytes()
+    book = str(tmp_path / "nowhere.parquet")
+    assert hfrun(["predict", str(finished_run.folder), "--book", book, "-o", str(output)]) == 2
+    assert output.read_bytes() == before
