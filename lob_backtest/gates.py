@@ -241,9 +241,9 @@ def _window_stability(folds: Sequence[Figures], rules: GatesConfig) -> Gate:
         return _unjudged("window_stability", limit, "weighted F1 is 0 in every fold")
     variation = deviation / mean
     reason = (
-        f"weighted F1 of the {len(scores)} folds is {mean:.3f} on average with a sample standard "
-        f"deviation (ddof 1) of {deviation:.3f}: a variation of {variation:.3f}, "
-        f"needs < {limit:.3f}"
+        f"weighted F1 of the {len(scores)} folds is {mean:.3f} on average, each fold counting the "
+        f"same, with a sample standard deviation (ddof 1) of {deviation:.3f}: a variation of "
+        f"{variation:.3f}, needs < {limit:.3f}"
     )
     return _judged("window_stability", variation < limit, variation, limit, reason)
 
