@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     started = time.monotonic()
     folder = _shown(arguments.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / "demo.lock"  # the folder itself is the run's to lock
+    lock = folder / ".demo.lock"  # the folder itself is the run's to lock
     lock.touch()
     with sole_use(lock, what="another demo"):
         _demo(folder, arguments.overrides)

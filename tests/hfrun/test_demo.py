@@ -36,8 +36,8 @@ def test_a_second_demo_in_the_folder_is_refused_in_one_message(
 ) -> None:
     ran: list[Path] = []
     monkeypatch.setattr(demo, "_demo", lambda folder, overrides: ran.append(folder))
-    (tmp_path / "demo.lock").touch()
-    with sole_use(tmp_path / "demo.lock", what="a test"):
+    (tmp_path / ".demo.lock").touch()
+    with sole_use(tmp_path / ".demo.lock", what="a test"):
         assert demo.main(["--folder", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == error.count("error: ") == 1

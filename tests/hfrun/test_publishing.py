@@ -100,7 +100,7 @@ def test_figures_are_staged_as_they_were_found(staged: Path, finished_run: TinyR
     ("text", "masked"),
     [
         ("/home/me/runs/a", "a"),
-        ("train /home/me/a.yaml data.book=/d/b.parquet x=1", "train a.yaml data.book=b.parquet x=1"),
+        ("train /home/me/a.yaml data.book=/d/b.pq x=1", "train a.yaml data.book=b.pq x=1"),
         ("data={book: /data/deep/b.parquet, window: 20}", "data={book: b.parquet, window: 20}"),
         ("~/books/b.parquet and ../../other/b.parquet", "b.parquet and b.parquet"),
         ("see file:///home/me/report.html.", "see file://report.html."),
