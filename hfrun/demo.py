@@ -74,7 +74,8 @@ def _demo(folder: Path, overrides: list[str]) -> None:
         announce("4/4 load it back")
         difference = largest_logit_difference(folder, REPO, revision=published.commit)
     print(summary.text())
-    print(f"Hub: {REPO} at commit {published.commit[:12]}, served from {folder / 'hub'}")
+    print(f"Hub: {REPO} at commit {published.commit[:12]}; look again with")
+    print(f"     hfrun hub serve --root {folder / 'hub'}")
     print(f"Loaded back: largest difference of logits {difference:g}")
     if difference > 0:
         raise HfrunError("the model that came back from the hub gives other logits")

@@ -73,14 +73,17 @@ def _found(report: dict[str, Any]) -> list[str]:
         default=None,
     )
     count = sum(fold["n"] for fold in report["folds"])
-    lines = [f"Found, over {len(report['folds'])} test folds and {count:,} decisions:"]
+    folds = len(report["folds"])
+    lines = [f"Found, over {folds} test fold{'s' if folds != 1 else ''} and {count:,} decisions:"]
     against = f"; best baseline {best[0]} {best[1]:.3f}" if best else ""
     lines.append(f"  weighted F1  {_interval(aggregate['f1_weighted'], '.3f')}{against}")
     accuracy, majority = aggregate["accuracy"], aggregate["majority_accuracy"]["value"]
-    lines.append(f"  accuracy     {_interval(accuracy, '.3f')}; majority class {majority:.3f}")
+    lines.append(f"  accuracy     {_interval(accuracy, '.3f')}; largest class {majority:.3f}")
     if aggregate.get("net_return", {}).get("value") is not None:
         lines.append(f"  gross return {_interval(aggregate['gross_return'], '+.3%')}")
-        lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} after costs")
+        is_free = (report.get("backtest") or {}).get("costs") == "none"
+        words = "without costs, as asked" if is_free else "after costs"
+        lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} {words}")
     return lines
 
 

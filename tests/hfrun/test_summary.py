@@ -50,7 +50,7 @@ def test_the_text_holds_the_figures_of_the_report() -> None:
     assert lines == [
         "Found, over 2 test folds and 2,000 decisions:",
         "  weighted F1  0.456 [0.410, 0.500]; best baseline logistic 0.432",
-        "  accuracy     0.500; majority class 0.450",
+        "  accuracy     0.500; largest class 0.450",
         "  gross return +1.250% [+0.100%, +2.000%]",
         "  net return   -0.050% after costs",
         "",
