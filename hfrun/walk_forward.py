@@ -134,6 +134,8 @@ def _judge(
     """Score against the baselines, write the report, and note the verdict in run.json."""
     model = _read(folder)
     run = with_scoring(read_run(folder), config)
+    for outcome in ("training", "verdict"):  # of an earlier judgement
+        run.pop(outcome, None)
     figures = [files.read_figures() for files in fitted]
     training = training_figures(figures, fitted)
     baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)

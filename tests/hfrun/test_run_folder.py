@@ -43,12 +43,18 @@ def test_a_run_judged_with_other_costs_says_so_and_keeps_its_origin(own_run: Tin
 
 
 def test_judging_again_in_the_same_way_leaves_the_record_as_it_is(own_run: TinyRun) -> None:
+    names = ["run.json", "config.yaml", "report/report.json", "report/report.html"]
+    for changes in ([], ["backtest.costs.fee_bps=7"]):
+        own_run.again(*changes)
+        before = [(own_run.folder / name).read_bytes() for name in names]
+        own_run.again(*changes)
+        assert [(own_run.folder / name).read_bytes() for name in names] == before
+
+
+def test_a_report_does_not_carry_the_outcome_of_the_judgement_before_it(own_run: TinyRun) -> None:
     own_run.again("backtest.costs.fee_bps=7")
-    record = (own_run.folder / "run.json").read_bytes()
-    page = (own_run.folder / "report/report.html").read_bytes()
-    own_run.again("backtest.costs.fee_bps=7")
-    assert (own_run.folder / "run.json").read_bytes() == record
-    assert (own_run.folder / "report/report.html").read_bytes() == page
+    assert {"verdict", "training"} & report(own_run)["provenance"].keys() == set()
+    assert read_run(own_run.folder)["verdict"] == report(own_run)["verdict"]
 
 
 def test_a_run_that_is_judged_anew_is_not_trained_again(own_run: TinyRun) -> None:
