@@ -113,6 +113,12 @@ def _aggregate(report: Record | None) -> str:
             interval = f"{number(figure['low'])} to {number(figure['high'])}" if known else "–"
             rows.append([name, number(figure["value"]), interval])
     text = table(("measure", "value", "confidence interval"), rows) if rows else ""
+    n_folds = len(_records((report or {}).get("folds")))
+    if text and n_folds > 1:
+        text = (
+            f"Of {n_folds} models, each trained for its own fold and judged on it. The weights in "
+            f"this repository are those of the last fold.\n\n{text}"
+        )
     return section("Figures of all evaluation folds", text)
 
 

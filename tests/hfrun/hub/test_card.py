@@ -185,3 +185,10 @@ def test_the_small_pieces_of_markdown() -> None:
     values = [0.123456, 1200, 3.0, None, True, float("nan"), "1"]
     assert [number(v) for v in values] == ["0.1235", "1200", "3", "–", "–", "–", "–"]
     assert yaml_block({"a": "```"}) == "````yaml\na: '```'\n````"
+
+
+def test_figures_of_several_models_say_which_one_is_here() -> None:
+    one = copy.deepcopy(REPORT) | {"folds": REPORT["folds"][:1]}
+    two = copy.deepcopy(REPORT) | {"folds": REPORT["folds"][:1] * 2}
+    assert "Of 2 models, each trained for its own fold" in card(report=two)
+    assert "each trained for its own fold" not in card(report=one)
