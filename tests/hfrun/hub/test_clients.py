@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 
 # huggingface_hub 2.4 calls its HTTP library in a deprecated way when it uploads a large file.
@@ -322,20 +323,22 @@ def test_a_repository_exists_once_in_any_case_of_its_name(hub: HubUnderTest) -> 
 
 
 def test_models_are_found_by_author_text_and_tag_and_listed_in_pages(hub: HubUnderTest) -> None:
-    api = hub.api(hub.bob)
+    api = hub.api(create_token(hub.root, "lister"))
     for i in range(3):
         card = f"---\ntags: [even]\nlicense: mit\n---\n# {i}" if i % 2 == 0 else "# no metadata"
-        repo = api.create_repo(f"bob/listed-{i}").repo_id
+        repo = api.create_repo(f"lister/listed-{i}").repo_id
         api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id=repo)
-    assert [m.id for m in api.list_models(author="bob")] == [f"bob/listed-{i}" for i in (2, 1, 0)]
-    assert [m.id for m in api.list_models(search="LISTED-1")] == ["bob/listed-1"]
-    found = list(api.list_models(author="bob", filter=["even", "license:mit"]))
-    assert [m.id for m in found] == ["bob/listed-2", "bob/listed-0"]
-    pages = hub.request("GET", "/api/models?author=bob&limit=2")
-    assert [row["id"] for row in pages.json()] == ["bob/listed-2", "bob/listed-1"]
+    assert [m.id for m in api.list_models(author="lister")] == [
+        f"lister/listed-{i}" for i in (2, 1, 0)
+    ]
+    assert [m.id for m in api.list_models(search="LISTED-1")] == ["lister/listed-1"]
+    found = list(api.list_models(author="lister", filter=["even", "license:mit"]))
+    assert [m.id for m in found] == ["lister/listed-2", "lister/listed-0"]
+    pages = hub.request("GET", "/api/models?author=lister&limit=2")
+    assert [row["id"] for row in pages.json()] == ["lister/listed-2", "lister/listed-1"]
     following = pages.headers["Link"].partition(">")[0].removeprefix(f"<{hub.endpoint}")
     last = hub.request("GET", following)
-    assert ([row["id"] for row in last.json()], last.headers["Link"]) == (["bob/listed-0"], None)
+    assert ([row["id"] for row in last.json()], last.headers["Link"]) == (["lister/listed-0"], None)
 
 
 @uploads_large_files
