@@ -74,6 +74,9 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
     with alone:
         state.wait_for_everyone()
         fitted = _fit(config, book, prepared, folder, kind=kind)
+        # The others end here; a group whose members leave one by one may abort the last of them.
+        state.wait_for_everyone()
+        state.destroy_process_group()
         if not state.is_main_process:
             return None
         _gather(folder, fitted, kind=kind)

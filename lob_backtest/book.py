@@ -85,8 +85,8 @@ class Book:
         ask_size, bid_size: ``(N, L)`` float64 sizes; 0 marks a level that does not exist.
 
     Raises:
-        BookError: no rows, unsorted time, crossed or locked touch, levels out of order, or a size
-            that is negative, not finite, or zero at the touch.
+        BookError: no rows, unsorted time or time outside the session, crossed or locked touch,
+            levels out of order, or a size that is negative, not finite, or zero at the touch.
     """
 
     meta: BookMeta
@@ -261,6 +261,18 @@ def _check(book: Book) -> None:
         holes: BoolArray = np.any((size[:, :-1] == 0) & (size[:, 1:] > 0), axis=1)
         _refuse(book, holes, f"an {side} level behind a missing one",
                 "missing levels (size 0) stand last")  # fmt: skip
+    _check_hours(book)
+
+
+def _check_hours(book: Book) -> None:
+    meta = book.meta
+    if meta.session_open is None or meta.session_close is None:
+        return
+    clock_ns = local_ns(book.time_ns, meta.timezone) % _NS_PER_DAY
+    outside = (clock_ns < _clock_ns(meta.session_open)) | (clock_ns > _clock_ns(meta.session_close))
+    hours = f"{meta.session_open} to {meta.session_close} {meta.timezone}"
+    _refuse(book, outside, f"time outside the session ({hours})",
+            "drop these rows, or give the session's real hours")  # fmt: skip
 
 
 def _refuse(book: Book, bad: BoolArray, got: str, remedy: str) -> None:

@@ -36,10 +36,12 @@ _WANTED = (
     "(NAME_DATE_START_END_orderbook_L.csv, DATE as 2012-06-21)"
 )
 _NAME = re.compile(
-    r"(?P<instrument>[^_/]+)_(?P<date>\d{4}-\d{2}-\d{2})_\d+_\d+_orderbook_(?P<levels>\d+)\.csv$"
+    r"(?P<instrument>[^_/]+)_(?P<date>\d{4}-\d{2}-\d{2})_(?P<start>\d+)_(?P<end>\d+)"
+    r"_orderbook_(?P<levels>\d+)\.csv$"
 )
 _TIMEZONE = "America/New_York"
-_SESSION = ("09:30", "16:00")
+_SESSION_MINUTES = (9 * 60 + 30, 16 * 60)
+_MS_PER_MINUTE = 60_000
 _PRICE_UNITS_PER_TICK = 100  # LOBSTER prices are dollars * 10_000, a tick is a cent
 _NO_LEVEL = 9_999_999_999
 _HALT = 7
@@ -52,6 +54,7 @@ class _Day:
 
     instrument: str
     date: str
+    session: tuple[str, str]
     levels: int
     orderbook_name: str
     message_name: str
@@ -132,8 +135,8 @@ def _to_book(day: _Day, time_ns: IntArray, table: IntArray) -> tuple[Book, dict[
             tick_size=0.01,
             currency="USD",
             timezone=_TIMEZONE,
-            session_open=_SESSION[0],
-            session_close=_SESSION[1],
+            session_open=day.session[0],
+            session_close=day.session[1],
             source=f"LOBSTER, {day.orderbook_name}",
         ),
         time_ns=time_ns[kept],
@@ -190,6 +193,13 @@ def _utc_ns(date: str, after_midnight_ns: IntArray, name: str) -> IntArray:
     return np.asarray(midnight.as_unit("ns").value + after_midnight_ns, dtype=np.int64)
 
 
+def _session(start_ms: int, end_ms: int) -> tuple[str, str]:
+    """NASDAQ's session, or longer where the file's name says that it begins or ends outside it."""
+    opening = min(start_ms // _MS_PER_MINUTE, _SESSION_MINUTES[0])
+    closing = max(-(-end_ms // _MS_PER_MINUTE), _SESSION_MINUTES[1])
+    return f"{opening // 60:02}:{opening % 60:02}", f"{closing // 60:02}:{closing % 60:02}"
+
+
 def _zip_day(path: Path) -> _Day:
     with explained(path, _WANTED), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -222,6 +232,7 @@ def _day(
     return _Day(
         instrument=match["instrument"],
         date=match["date"],
+        session=_session(int(match["start"]), int(match["end"])),
         levels=int(match["levels"]),
         orderbook_name=Path(orderbook_name).name,
         message_name=Path(message_name).name,

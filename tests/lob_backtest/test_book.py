@@ -209,3 +209,16 @@ def test_an_unknown_time_zone_is_refused() -> None:
     meta: BookMeta = replace(META, timezone="Mars/Olympus")
     with pytest.raises(BookError, match="'Mars/Olympus' is no known time zone"):
         _ = replace(four_rows(), meta=meta).session
+
+
+def test_rows_outside_the_session_are_refused_and_its_ends_belong_to_it() -> None:
+    opening = 9.5 * 3600 - 10 * 3600  # META's session opens half an hour before START
+    closing = opening + 6.5 * 3600
+    book = book_from_mids([100, 101, 100], at_seconds=[opening, 0, closing])
+    assert book.n_rows == 3
+    with pytest.raises(BookError, match=r"time outside the session \(09:30 to 16:00 UTC\) in 2 of"):
+        book_from_mids([100, 101, 100], at_seconds=[opening - 1e-9, 0, closing + 1e-9])
+    always = book_from_mids(
+        [100, 101], at_seconds=[opening - 1, closing + 1], meta=META_ALWAYS_OPEN
+    )
+    assert always.n_rows == 2

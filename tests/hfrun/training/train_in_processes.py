@@ -76,6 +76,7 @@ def main(out: Path) -> None:
             "history": trainer.state.log_history,
         }
         (out / "found.json").write_text(json.dumps(found), encoding="utf-8")
+    trainer.accelerator.wait_for_everyone()  # a group is left together, or its last may abort
     trainer.end()
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lob_backtest.errors import FormatError
 from lob_backtest.io import import_book, read_lobster
-from lob_backtest.io.lobster import nanoseconds_of
+from lob_backtest.io.lobster import _session, nanoseconds_of
 
 NAME = "ABC_{}_34200000_57600000_{}_2.csv"
 DATE = "2012-06-21"
@@ -195,3 +195,16 @@ def test_zips_that_are_no_day_are_refused(tmp_path: Path) -> None:
         archive.writestr("readme.txt", "nothing")
     with pytest.raises(FormatError, match=r"got \['readme.txt'\] in the zip"):
         read_lobster(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "session"),
+    [
+        (34_200_000, 57_600_000, ("09:30", "16:00")),
+        (36_000_000, 37_800_000, ("09:30", "16:00")),  # half an hour of the session
+        (14_400_000, 72_000_000, ("04:00", "20:00")),
+        (34_170_000, 57_601_000, ("09:29", "16:01")),
+    ],
+)
+def test_the_session_is_as_long_as_the_files_name_says(start, end, session) -> None:
+    assert _session(start, end) == session
