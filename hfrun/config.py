@@ -20,6 +20,7 @@ from hfrun.models.configuration_deeplob import DeepLobConfig
 from hfrun.training.schedules import ScheduleOptions
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.values import ValueSchedule
+from hfrun.training.weighting import LossOptions
 from lob_backtest.config import (
     SECTION_NAMES,
     BacktestConfig,
@@ -82,11 +83,21 @@ class LossConfig:
     allow_combined_weighting: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(f"label_smoothing={self.label_smoothing} needs to be in [0, 1)")
+        _ = self.options  # weightings that multiply are found with all other mistakes
         low_high = self.clip_sample_weights
         if len(low_high) != 2 or not 0 < low_high[0] <= low_high[1]:
             raise ConfigError(f"clip_sample_weights={low_high} needs 0 < low <= high")
+
+    @property
+    def options(self) -> LossOptions:
+        """As the trainer takes them."""
+        return LossOptions(
+            label_smoothing=self.label_smoothing,
+            class_weights=None if self.class_weights == "none" else self.class_weights,
+            sample_weights=self.sample_weights != "none",
+            balanced_sampler=self.balanced_sampler,
+            allow_combined_weighting=self.allow_combined_weighting,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from hfrun.models.pretrained import load_pretrained
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
 from hfrun.training.values import DropoutSchedule, ScheduledValue, WeightDecaySchedule
-from hfrun.training.weighting import LossOptions, clipped_sample_weights
+from hfrun.training.weighting import clipped_sample_weights
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
@@ -71,18 +71,6 @@ def is_greater_better(metric: str) -> bool:
     (True, False)
     """
     return not metric.endswith(_LOWER_IS_BETTER)
-
-
-def loss_options(config: HfrunConfig) -> LossOptions:
-    """How training weighs its samples, from the config."""
-    loss = config.training.loss
-    return LossOptions(
-        label_smoothing=loss.label_smoothing,
-        class_weights=None if loss.class_weights == "none" else loss.class_weights,
-        sample_weights=loss.sample_weights != "none",
-        balanced_sampler=loss.balanced_sampler,
-        allow_combined_weighting=loss.allow_combined_weighting,
-    )
 
 
 def build_model(config: HfrunConfig, *, levels: int) -> PreTrainedModel:
@@ -138,7 +126,7 @@ def fold_trainer(
         eval_dataset=dataset(fold.validation),
         compute_metrics=compute_metrics,
         callbacks=scheduled_values(config),
-        loss=loss_options(config),
+        loss=config.training.loss.options,
         schedule=config.training.schedule,
         stop_rules=stop_rules_from(config.stop_rules),
         gap_samples=config.callbacks.gap_samples,

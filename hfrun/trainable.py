@@ -21,7 +21,6 @@ from hfrun.fold_trainer import (
     build_model,
     fold_trainer,
     is_greater_better,
-    loss_options,
     scheduled_values,
     training_arguments,
 )
@@ -67,7 +66,6 @@ def check_trainable(config: HfrunConfig, prepared: Prepared, *, levels: int) -> 
     arguments = training_arguments(config, Path(config.run.output_dir))
     check_metric_names(stop_rules_from(config.stop_rules), EVALUATED)
     _check_choice(arguments)
-    loss_options(config)
     scheduled_values(config)
     _check_batch(arguments, prepared)
     _check_unseen(config, prepared)
