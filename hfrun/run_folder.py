@@ -18,7 +18,7 @@ from typing import Any
 from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.errors import WalkForwardError
 from hfrun.provenance import program_facts, provenance
-from lob_backtest.files import sha256_of, write_json, write_text
+from lob_backtest.files import read_json, sha256_of, write_json, write_text
 from lob_backtest.strict_yaml import as_dict
 
 _BESIDE_A_RUN = ("book.parquet", "hub", "hf_home")  # what the demo puts there before its run
@@ -98,10 +98,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise WalkForwardError(
             f"{folder}: no run.json in it; the folder of a run is needed (run.output_dir)"
         )
-    try:
-        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WalkForwardError(f"{path}: not valid JSON ({error})") from error
+    run: dict[str, Any] = read_json(path, error=WalkForwardError)
     return run
 
 

@@ -29,6 +29,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def read_json(path: Path | str, *, error: type[Exception]) -> Any:
+    """The JSON value in a file that is there; what is none is an ``error`` that names the file."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as cause:  # also bytes that are no UTF-8
+        raise error(f"{path}: not valid JSON: {cause}") from cause
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Write strict JSON (NaN and infinity are refused) atomically, with a final newline."""
     text = json.dumps(value, indent=2, allow_nan=False)

@@ -1,6 +1,5 @@
 """What only the training run knows and two of the gates judge: accuracy and gradient norms."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lob_backtest.errors import GateError
+from lob_backtest.files import read_json
 from lob_backtest.strict_yaml import unknown_keys
 
 
@@ -41,10 +41,7 @@ def read_training(path: Path | str) -> TrainingFigures:
         raise GateError(
             f"{path}: no such file; needs JSON with train_accuracy, grad_norm_p50 and grad_norm_p95"
         )
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise GateError(f"{path}: not valid JSON: {error}") from error
+    raw = read_json(path, error=GateError)
     if not isinstance(raw, dict):
         raise GateError(f"{path}: got {type(raw).__name__}; needs an object of training figures")
     return training_from(raw, source=str(path))

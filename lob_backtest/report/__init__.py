@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lob_backtest.errors import FormatError
-from lob_backtest.files import write_json, write_text
+from lob_backtest.files import read_json, write_json, write_text
 
 _KEYS = ("folds", "aggregate", "gates", "verdict")
 
@@ -40,10 +40,7 @@ def read_report(path: Path | str) -> dict[str, Any]:
         path = path / "report.json"
     if not path.is_file():
         raise FormatError(f"{path}: no such file; make a report with: lob-backtest score")
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: not valid JSON: {error}") from error
+    report = read_json(path, error=FormatError)
     missing = [key for key in _KEYS if not isinstance(report, dict) or key not in report]
     if missing:
         raise FormatError(
