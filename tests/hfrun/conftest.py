@@ -1,4 +1,4 @@
-"""One small finished walk-forward and a hub, for what happens around a training."""
+"""What the tests of hfrun share: one small finished walk-forward, a hub, and one thread."""
 
 import shutil
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from hfrun.hub.environment import prepare_client
@@ -57,6 +58,15 @@ class TinyRun:
     def again(self, *overrides: str, command: str = "walk-forward") -> int:
         """Exit code of the command over the same config and folder."""
         return hfrun([command, str(self.config), f"run.output_dir={self.folder}", *overrides])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Models this small are slower on two threads than on one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +32,6 @@ SIZES = {"conv_channels": 4, "inception_channels": 4, "lstm_hidden": 4}
 TABLES = ("validation_predictions.parquet", "predictions.parquet")
 
 Configure = Callable[..., HfrunConfig]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Models this small are slower on two threads than on one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A small classification problem and a Trainer for it, quick enough to train in a test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,6 @@ class Problem:
             return formed | {"features": torch.from_numpy(self.features[batch["row"]])}
 
         return datasets.Dataset.from_dict(held).with_transform(form)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Models this small are slower on two threads than on one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
