@@ -31,23 +31,42 @@ class LabelConfig:
     also follows the past move, which is no profit; ``smoothed_forward`` compares it with the mid at
     the decision (FI-2010). The move is cut at ``threshold_ticks`` when it is given, otherwise at
     the ``flat_share`` quantile of the absolute moves of a fold's train part.
+
+    ``triple_barrier`` asks which of two barriers the mid touches first, ``barrier_volatilities``
+    standard deviations away, within the horizon; ``executable`` whether a trade at the touch, in
+    and out again at the horizon, earns more than the costs of the ``backtest`` section. Both say
+    themselves what is flat: they take no threshold.
     """
 
-    kind: Literal["mid_move", "smoothed", "smoothed_forward"] = "mid_move"
+    kind: Literal["mid_move", "smoothed", "smoothed_forward", "triple_barrier", "executable"] = (
+        "mid_move"
+    )
     horizon_ms: float | None = None
     horizon_events: int | None = None
     threshold_ticks: float | None = None
     flat_share: float = 1 / 3
+    barrier_volatilities: float = 1.0
+    volatility_decisions: int = 100
 
     def __post_init__(self) -> None:
         given = [self.horizon_ms is not None, self.horizon_events is not None]
         _need(sum(given) == 1, "needs exactly one of horizon_ms and horizon_events")
         _positive(self, "horizon_ms", "horizon_events")
+        _positive(self, "barrier_volatilities", "volatility_decisions")
+        _need(
+            self.threshold_ticks is None or not self.says_flat,
+            f"threshold_ticks={self.threshold_ticks}: a label of kind {self.kind} takes none",
+        )
         _need(0 < self.flat_share < 1, f"flat_share={self.flat_share} needs to be within 0 and 1")
         _need(
             self.threshold_ticks is None or self.threshold_ticks >= 0,
             f"threshold_ticks={self.threshold_ticks} needs to be >= 0",
         )
+
+    @property
+    def says_flat(self) -> bool:
+        """Whether the kind itself says what is flat, so that no threshold is fitted."""
+        return self.kind in ("triple_barrier", "executable")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,28 +130,81 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class WalkForwardConfig:
-    """Sizes of the train, validation and test blocks, in decisions, seconds or days."""
+    """Sizes of the train, train-dev, validation and test blocks, in decisions, seconds or days.
 
-    mode: Literal["rolling", "expanding"] = "rolling"
+    ``combinatorial`` cuts the decisions into ``groups`` instead and tests on every choice of
+    ``test_groups`` of them, so that most of what is trained on lies after what is tested: for
+    research on a method, never for judging whether to trade.
+    """
+
+    mode: Literal["rolling", "expanding", "combinatorial"] = "rolling"
     unit: Literal["decisions", "seconds", "days"] = "decisions"
-    train: float
-    validation: float
-    test: float
+    train: float | None = None
+    train_dev: float = 0.0
+    validation: float | None = None
+    test: float | None = None
+    groups: int = 6
+    test_groups: int = 2
     embargo_ms: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive(self, "train", "validation", "test")
+        if self.mode != "combinatorial":
+            missing = [name for name in ("train", "validation", "test")
+                       if getattr(self, name) is None]  # fmt: skip
+            _need(not missing, f"mode={self.mode} needs {', '.join(missing)}")
+        _positive(self, "train", "validation", "test", "groups", "test_groups")
+        _need(self.train_dev >= 0, f"train_dev={self.train_dev} needs to be >= 0")
+        _need(
+            self.test_groups < self.groups,
+            f"test_groups={self.test_groups} needs to be below groups={self.groups}",
+        )
         _need(self.embargo_ms >= 0, f"embargo_ms={self.embargo_ms} needs to be >= 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CostsConfig:
-    """Trades pay the half-spread by trading at the touch, and this fee on top."""
+    """What a trade pays beside the spread: a venue's ``preset``, figures of your own, or both.
 
-    fee_bps: float
+    Figures of your own replace those of the preset. ``discount`` multiplies the commission (not
+    taxes, nor the minimum), as brokers grant it.
+    """
+
+    preset: str | None = None
+    fee_bps: float | None = None
+    maker_fee_bps: float | None = None
+    fee_per_unit: float | None = None
+    maker_fee_per_unit: float | None = None
+    minimum_fee: float | None = None
+    sell_tax_bps: float | None = None
+    sell_fee_per_unit: float | None = None
+    discount: float | None = None
 
     def __post_init__(self) -> None:
-        _need(self.fee_bps >= 0, f"fee_bps={self.fee_bps} needs to be >= 0")
+        given = [item.name for item in fields(self) if getattr(self, item.name) is not None]
+        _need(
+            bool(set(given) - {"discount"}),
+            "needs a preset or fees, e.g. {fee_bps: 0.3}; for free trading write costs: none",
+        )
+        for name in given:
+            value = getattr(self, name)
+            may_be_rebate = name in ("preset", "maker_fee_bps", "maker_fee_per_unit")
+            _need(may_be_rebate or value >= 0, f"{name}={value} needs to be >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyConfig:
+    """Latency drawn anew for each decision, log-normal; orders never overtake each other."""
+
+    median_ns: int
+    p99_ns: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _positive(self, "median_ns")
+        _need(
+            self.p99_ns >= self.median_ns,
+            f"p99_ns={self.p99_ns} needs to be at least median_ns={self.median_ns}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +212,8 @@ class SignalConfig:
     """From probabilities to a target position.
 
     ``threshold: validation`` chooses among ``candidates`` by net profit on the fold's validation
-    block, among those with at least ``min_trades`` trades there.
+    block, among those with at least ``min_trades`` trades there. ``sizing: confidence`` holds more
+    of the position limit the surer the model is, in ``size_steps`` steps.
     """
 
     threshold: Literal["validation"] | float = "validation"
@@ -149,9 +222,11 @@ class SignalConfig:
     )
     min_trades: int = 10
     hold_decisions: int = 1
+    sizing: Literal["full", "confidence"] = "full"
+    size_steps: int = 4
 
     def __post_init__(self) -> None:
-        _positive(self, "min_trades", "hold_decisions")
+        _positive(self, "min_trades", "hold_decisions", "size_steps")
         _need(len(self.candidates) > 0, "candidates is empty; needs at least one threshold")
         levels = [*self.candidates, *([] if isinstance(self.threshold, str) else [self.threshold])]
         _need(all(0 < level < 1 for level in levels), "thresholds need to be within 0 and 1")
@@ -161,20 +236,29 @@ class SignalConfig:
 class BacktestConfig:
     """How predictions are traded. Costs and latency have no default: free must be asked for.
 
-    ``capital`` defaults to the notional of ``position_limit`` at the first mid-price.
+    ``execution``: ``walk`` pays the price of every level that the order's size reaches, ``touch``
+    fills whole at the best price, ``passive`` rests at the best price of its own side and fills
+    only when the other side trades through it. ``capital`` defaults to the notional of
+    ``position_limit`` at the first mid-price. ``trials`` is how many models or settings were tried
+    before this one was chosen; it deflates the Sharpe ratio.
     """
 
     costs: Literal["none"] | CostsConfig
-    latency_ns: int
+    latency_ns: int | LatencyConfig
+    execution: Literal["walk", "touch", "passive"] = "walk"
     position_limit: float = 1.0
+    notional_limit: float | None = None
+    flat_at_session_end: bool = True
     capital: float | None = None
     bar_seconds: float = 60.0
     signal: SignalConfig = field(default_factory=SignalConfig)
     cost_multiples: list[float] = field(default_factory=lambda: [0.0, 0.5, 1.0, 2.0, 4.0])
+    trials: int = 1
 
     def __post_init__(self) -> None:
-        _need(self.latency_ns >= 0, f"latency_ns={self.latency_ns} needs to be >= 0")
-        _positive(self, "position_limit", "capital", "bar_seconds")
+        if isinstance(self.latency_ns, int):
+            _need(self.latency_ns >= 0, f"latency_ns={self.latency_ns} needs to be >= 0")
+        _positive(self, "position_limit", "notional_limit", "capital", "bar_seconds", "trials")
         _need(
             all(multiple >= 0 for multiple in self.cost_multiples), "cost_multiples need to be >= 0"
         )

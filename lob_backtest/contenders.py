@@ -11,8 +11,9 @@ from lob_backtest.book import Book
 from lob_backtest.errors import PredictionsError
 from lob_backtest.features import hand_features
 from lob_backtest.predictions import Predictions, concatenate
-from lob_backtest.prepare import Prepared, past_move_ticks
+from lob_backtest.prepare import Prepared
 from lob_backtest.progress import progress
+from lob_backtest.questions import past_move_ticks
 
 MODEL = "model"  # the judged one's name among the strategies
 

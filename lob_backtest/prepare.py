@@ -12,19 +12,13 @@ from typing import Literal
 import numpy as np
 
 from lob_backtest.book import Book, FloatArray, IntArray
-from lob_backtest.config import DataConfig, DecisionsConfig, LabelConfig, WalkForwardConfig
-from lob_backtest.decisions import (
-    Decisions,
-    decide_every_events,
-    decide_every_ns,
-    decide_on_mid_change,
-)
+from lob_backtest.config import BacktestConfig, DataConfig, LabelConfig, WalkForwardConfig
+from lob_backtest.decisions import Decisions
 from lob_backtest.errors import SplitError
-from lob_backtest.labels import Moves, classify, fit_threshold, mid_moves, smoothed_moves
+from lob_backtest.labels import Moves, classify, fit_threshold
 from lob_backtest.predictions import CLASS_NAMES, Predictions
+from lob_backtest.questions import NS_PER_MS, decisions_of, moves_of
 from lob_backtest.splits import Fold, holdout_fold, walk_forward_folds
-
-_NS_PER_MS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,15 +73,27 @@ class Prepared:
         )
 
 
-def prepare(book: Book, *, data: DataConfig, walk_forward: WalkForwardConfig) -> Prepared:
+def prepare(
+    book: Book,
+    *,
+    data: DataConfig,
+    walk_forward: WalkForwardConfig,
+    backtest: BacktestConfig | None = None,
+) -> Prepared:
     """Decisions, moves and walk-forward folds of a book.
+
+    Args:
+        backtest: the costs that ``executable`` labels are after; other kinds do not look at it.
 
     Raises:
         LabelError: no decision or no label can be formed.
         SplitError: too few decisions for the folds, or a fold with one class only.
     """
     decisions = decisions_of(book, data.decisions, window=data.window)
-    moves = moves_of(book, decisions, data.label)
+    moves = moves_of(book, decisions, data.label, backtest)
+    assert walk_forward.mode != "combinatorial"
+    assert walk_forward.train and walk_forward.validation
+    assert walk_forward.test
     folds = walk_forward_folds(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -97,13 +103,19 @@ def prepare(book: Book, *, data: DataConfig, walk_forward: WalkForwardConfig) ->
         train=walk_forward.train,
         validation=walk_forward.validation,
         test=walk_forward.test,
-        embargo_ns=round(walk_forward.embargo_ms * _NS_PER_MS),
+        embargo_ns=round(walk_forward.embargo_ms * NS_PER_MS),
     )
     return _prepared(book, data, decisions, moves, folds)
 
 
 def prepare_holdout(
-    book: Book, *, data: DataConfig, train: float, validation: float, test: float
+    book: Book,
+    *,
+    data: DataConfig,
+    train: float,
+    validation: float,
+    test: float,
+    backtest: BacktestConfig | None = None,
 ) -> Prepared:
     """Decisions, moves and one split in time; the parts are shares of the decisions.
 
@@ -112,7 +124,7 @@ def prepare_holdout(
         SplitError: too few decisions for the parts, or a train part with one class only.
     """
     decisions = decisions_of(book, data.decisions, window=data.window)
-    moves = moves_of(book, decisions, data.label)
+    moves = moves_of(book, decisions, data.label, backtest)
     fold = holdout_fold(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -122,48 +134,6 @@ def prepare_holdout(
         test=test,
     )
     return _prepared(book, data, decisions, moves, [fold])
-
-
-def decisions_of(book: Book, config: DecisionsConfig, *, window: int) -> Decisions:
-    """The decisions that a config asks for."""
-    if config.every_ms is not None:
-        return decide_every_ns(book, step_ns=round(config.every_ms * _NS_PER_MS), window=window)
-    if config.every_events is not None:
-        return decide_every_events(book, step_events=config.every_events, window=window)
-    return decide_on_mid_change(book, window=window)
-
-
-def moves_of(book: Book, decisions: Decisions, config: LabelConfig) -> Moves:
-    """The moves that a config's labels are cut from."""
-    horizon_ns, horizon_events = horizon_ns_of(config), config.horizon_events
-    if config.kind == "mid_move":
-        return mid_moves(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
-    return smoothed_moves(
-        book,
-        decisions,
-        horizon_ns=horizon_ns,
-        horizon_events=horizon_events,
-        two_sided=config.kind == "smoothed",
-    )
-
-
-def horizon_ns_of(config: LabelConfig) -> int | None:
-    """A clock horizon in nanoseconds; None where the horizon is in events."""
-    return None if config.horizon_ms is None else round(config.horizon_ms * _NS_PER_MS)
-
-
-def past_move_ticks(book: Book, decisions: Decisions, config: LabelConfig) -> FloatArray:
-    """``(D,)`` mid-price move over the label's horizon, ending at the decision; 0 where the session
-    was younger than the horizon.
-    """
-    start = book.session_starts[decisions.session]
-    if config.horizon_events is not None:
-        before = decisions.rows - config.horizon_events
-    else:
-        before = book.row_known_at(decisions.decided_ns - (horizon_ns_of(config) or 0))
-    mid = book.mid_ticks
-    known = before >= start
-    return np.where(known, mid[decisions.rows] - mid[np.maximum(before, 0)], 0.0)
 
 
 def _prepared(

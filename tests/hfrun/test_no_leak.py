@@ -22,7 +22,8 @@ from lob_backtest.book import Book
 from lob_backtest.normalize import fit_normalizer
 from lob_backtest.orders import orders_from_targets
 from lob_backtest.predictions import read_predictions
-from lob_backtest.prepare import decisions_of, prepare
+from lob_backtest.prepare import prepare
+from lob_backtest.questions import decisions_of
 from lob_backtest.signals import block_bounds, target_positions
 from tests.lob_backtest.books import SECOND, random_book, with_other_future
 

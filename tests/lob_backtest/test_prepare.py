@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lob_backtest.config import DecisionsConfig, LabelConfig, WalkForwardConfig
 from lob_backtest.errors import SplitError
 from lob_backtest.labels import classify, fit_threshold
-from lob_backtest.prepare import decisions_of, moves_of, past_move_ticks, prepare, prepare_holdout
+from lob_backtest.prepare import prepare, prepare_holdout
+from lob_backtest.questions import decisions_of, moves_of, past_move_ticks
 from tests.lob_backtest.books import SECOND, book_from_mids, random_book, spliced
 from tests.lob_backtest.judged import DATA, WALK_FORWARD, walk
 
