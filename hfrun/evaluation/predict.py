@@ -15,8 +15,8 @@ from hfrun.models.class_order import class_columns
 from lob_backtest.book import Book, FloatArray, IntArray, read_book
 from lob_backtest.labels import classify
 from lob_backtest.predictions import Predictions, write_predictions
-from lob_backtest.questions import decisions_of, moves_of
 from lob_backtest.progress import announce, progress
+from lob_backtest.questions import decisions_of, moves_of
 
 _BATCH = 256
 
