@@ -1,13 +1,7 @@
 """Orders: the trades that bring a position to its targets, each at a row of the book.
 
-    time     ----+---------+--------+---+---------+-->
-    rows         r0        r1       r2  r3        r4
-    decision          d                                 knows r0
-    latency           |-------->|
-    trade                               t               at the touch of r2
-
-A decision at ``decided_ns`` trades at the first book row with ``time_ns >= decided_ns + latency``,
-at that row's touch, whatever the size.
+Decisions give targets, targets give orders, and an order is filled where ``execution`` says. An
+order knows its price and the mid at that row, but no fee: cost levels share the orders.
 """
 
 from dataclasses import dataclass
@@ -16,7 +10,8 @@ import numpy as np
 
 from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
 from lob_backtest.costs import Costs
-from lob_backtest.errors import CostError, PortfolioError
+from lob_backtest.errors import PortfolioError
+from lob_backtest.execution import execution_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +35,13 @@ class Orders:
 
     Attributes:
         fold: ``(K,)`` int64, never decreasing.
-        row: ``(K,)`` int64 book row of the execution, strictly increasing inside a fold.
+        row: ``(K,)`` int64 book row of the execution, never decreasing inside a fold.
         time_ns: ``(K,)`` int64 of that row.
+        decided_ns: ``(K,)`` int64 instant at which the order was sent.
         size: ``(K,)`` float64 units, positive bought, negative sold, never 0.
         mid: ``(K,)`` float64 mid-price there, in currency.
-        half_spread: ``(K,)`` float64 distance of the touch from the mid there, in currency.
+        price: ``(K,)`` float64 average price of the fill, in currency.
+        is_maker: ``(K,)`` whether the order rested in the book when it was filled.
         forced: ``(K,)`` whether latency reached beyond the session, so that the order closes at
             the session's last row, before its time.
     """
@@ -52,45 +49,24 @@ class Orders:
     fold: IntArray
     row: IntArray
     time_ns: IntArray
+    decided_ns: IntArray
     size: FloatArray
     mid: FloatArray
-    half_spread: FloatArray
+    price: FloatArray
+    is_maker: BoolArray
     forced: BoolArray
 
     @property
     def n(self) -> int:
         return int(self.row.shape[0])
 
-    def price(self, costs: Costs) -> FloatArray:
-        """``(K,)`` price of each trade in currency: the ask for buys, the bid for sells."""
-        return self.mid + np.sign(self.size) * costs.paid_half_spread(self.half_spread)
+    def fees(self, costs: Costs) -> FloatArray:
+        """``(K,)`` commission and tax of each order in currency."""
+        return costs.fees(size=self.size, price=self.price, is_maker=self.is_maker)
 
-
-def execution_rows(book: Book, decided_ns: IntArray, *, latency_ns: int) -> IntArray:
-    """Book row at which each decision trades, ``(D,)``.
-
-    The first row with ``time_ns >= decided_ns + latency_ns``, but never one before the last row
-    known at ``decided_ns``: of rows that share an instant the earlier ones are stale. Where the
-    latency reaches beyond the decision's session, that session's last row: the only trade before
-    its time, and never before its decision.
-
-    Raises:
-        CostError: a negative latency.
-        PortfolioError: a decision outside the book's sessions.
-    """
-    if latency_ns < 0:
-        raise CostError(f"latency_ns={latency_ns}: needs 0 or more nanoseconds")
-    known = book.row_known_at(decided_ns)
-    last = book.session_starts[book.session[known] + 1] - 1
-    outside = (known < 0) | (decided_ns > book.time_ns[last])
-    if outside.any():
-        raise PortfolioError(
-            f"{int(outside.sum())} of {decided_ns.size} decisions are before the first or after "
-            f"the last row of a session (first at {decided_ns[outside][0]}); score predictions on "
-            "the book they were made from"
-        )
-    arrives = np.searchsorted(book.time_ns, decided_ns + latency_ns, side="left")
-    return np.minimum(np.maximum(arrives, known), last).astype(np.int64)
+    def slippage(self, costs: Costs) -> FloatArray:
+        """``(K,)`` what each order loses against the mid, in currency."""
+        return costs.slippage(size=self.size, price=self.price, mid=self.mid)
 
 
 def fold_spans(book: Book, decided_ns: IntArray, fold: IntArray, *, latency_ns: int) -> list[Span]:
@@ -137,14 +113,17 @@ def orders_from_targets(
     # Every fold and session ends at 0, so the change against the row before needs no restart.
     size = np.diff(targets[holds], prepend=0.0)
     traded = np.flatnonzero(holds)[size != 0]
-    row = row[traded]
+    row, size = row[traded], size[size != 0]
+    touch = np.where(size > 0, book.ask_ticks[row, 0], book.bid_ticks[row, 0])
     return Orders(
         fold=fold[traded],
         row=row,
         time_ns=book.time_ns[row],
-        size=size[size != 0],
+        decided_ns=decided_ns[traded],
+        size=size,
         mid=book.mid_ticks[row] * book.meta.tick_size,
-        half_spread=book.spread_ticks[row] / 2 * book.meta.tick_size,
+        price=touch * book.meta.tick_size,
+        is_maker=np.zeros(row.size, dtype=np.bool_),
         forced=book.time_ns[row] < decided_ns[traded] + latency_ns,
     )
 

@@ -173,26 +173,21 @@ def _run_vectorbt(line: TimeLine, columns: Sequence[tuple[Orders, Costs]]) -> _R
     import vectorbt  # takes 2 s: imported where it is used
 
     shape = (line.key.size, len(columns))
-    size, price = np.full(shape, np.nan), np.full(shape, np.nan)
+    size, cost = np.full(shape, np.nan), np.zeros(shape)
     for j, (orders, level) in enumerate(columns):
         index = line.index(orders)
         size[index, j] = orders.size
-        price[index, j] = orders.price(level)
-    if (price <= 0).any():
-        raise PortfolioError(
-            f"a sale at a price of {np.nanmin(price)}: the half-spread times spread_multiple needs "
-            "to stay below the mid-price; lower the cost multiples"
-        )
+        cost[index, j] = orders.slippage(level) + orders.fees(level)
     n_orders = sum(orders.n for orders, _ in columns)
     # Each setting by name: vectorbt's defaults are global and the caller may have changed them.
     portfolio = vectorbt.Portfolio.from_orders(
         close=line.mid[:, None],
         size=size,
-        price=price,
-        fees=np.array([[level.fee_share for _, level in columns]]),
+        price=line.mid[:, None],  # whatever a fill costs more is among its fees
+        fees=0.0,
         size_type="amount",
         direction="both",
-        fixed_fees=0.0,
+        fixed_fees=cost,
         slippage=0.0,
         min_size=0.0,
         max_size=np.inf,
@@ -259,8 +254,8 @@ def _account(
         # Each span ends without a position, so the next one's first bar begins at the same profit.
         gross_pnl=np.diff(run.profit[:, gross], prepend=0.0),
         net_pnl=np.diff(run.profit[:, net], prepend=0.0),
-        fees_paid=line.per_bar(index, _of_column(run.orders, net)["fees"]),
-        spread_paid=line.per_bar(index, units * level.paid_half_spread(orders.half_spread)),
+        fees_paid=line.per_bar(index, orders.fees(level)),
+        spread_paid=line.per_bar(index, orders.slippage(level)),
         traded_notional=line.per_bar(index, units * orders.mid),
         position=run.position[:, net],
         trade_fold=line.bar_fold[line.bar_of(trades["exit_idx"])],

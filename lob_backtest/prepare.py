@@ -92,8 +92,9 @@ def prepare(
     decisions = decisions_of(book, data.decisions, window=data.window)
     moves = moves_of(book, decisions, data.label, backtest)
     assert walk_forward.mode != "combinatorial"
-    assert walk_forward.train and walk_forward.validation
-    assert walk_forward.test
+    assert walk_forward.train is not None
+    assert walk_forward.validation is not None
+    assert walk_forward.test is not None
     folds = walk_forward_folds(
         decisions.decided_ns,
         moves.label_end_ns,

@@ -10,7 +10,7 @@ from lob_backtest.contenders import MODEL
 from lob_backtest.orders import Orders
 from lob_backtest.predictions import Predictions
 from lob_backtest.strict_yaml import as_dict
-from lob_backtest.trading import Traded, break_even, configured_costs
+from lob_backtest.trading import Traded, break_even
 
 _MOST_POINTS = 1000
 
@@ -105,10 +105,9 @@ def sensitivity_section(
     """Net return of the same trades at other costs, and the cost at which it is nothing."""
     if traded is None or backtest is None:
         return None
-    costs = configured_costs(backtest)
     strategies = {}
     for name, account in traded.accounts.items():
-        at = break_even(account, costs)
+        at = break_even(account)
         strategies[name] = {
             "net_return": traded.net_at_multiples[name],
             "break_even_multiple": at.multiple,

@@ -6,7 +6,6 @@
 The model, every baseline, buy and hold and flat go through the same rule, costs and latency.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,10 +14,11 @@ import numpy as np
 from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
 from lob_backtest.config import BacktestConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
-from lob_backtest.costs import Costs
+from lob_backtest.costs import costs_of
 from lob_backtest.errors import SignalError
+from lob_backtest.execution import execution_rows
 from lob_backtest.metrics import bars_per_year
-from lob_backtest.orders import Orders, Span, execution_rows, fold_spans, orders_from_targets
+from lob_backtest.orders import Orders, Span, fold_spans, orders_from_targets
 from lob_backtest.portfolio import Account, notional, simulate
 from lob_backtest.predictions import Predictions
 from lob_backtest.signals import (
@@ -87,9 +87,9 @@ def trade(book: Book, models: Mapping[str, ModelPredictions], config: BacktestCo
         SignalError: thresholds are to be chosen, and a model has no validation predictions.
         PortfolioError: the decisions are not of this book.
     """
-    costs = configured_costs(config)
+    costs = costs_of(config.costs)
     test = next(iter(models.values())).test
-    spans = fold_spans(book, test.decided_ns, test.fold, latency_ns=config.latency_ns)
+    spans = fold_spans(book, test.decided_ns, test.fold, latency_ns=_latency_ns(config))
     capital = config.capital or notional(
         book, units=config.position_limit, at_ns=int(test.decided_ns[0])
     )
@@ -130,13 +130,6 @@ def check_threshold(config: BacktestConfig | None, name: str, model: ModelPredic
         )
 
 
-def configured_costs(config: BacktestConfig) -> Costs:
-    """The costs that a config asks for; free trading only by name."""
-    if config.costs == "none":
-        return Costs.none()
-    return Costs.at_touch(fee_bps=config.costs.fee_bps)
-
-
 def closings_per_bar(orders: Orders, account: Account) -> FloatArray:
     """``(B, 2)`` round trips that closed in each bar, and how many of them won."""
     after = np.cumsum(orders.size)
@@ -159,36 +152,23 @@ def closings_per_bar(orders: Orders, account: Account) -> FloatArray:
     )
 
 
-def break_even(account: Account, costs: Costs) -> BreakEven:
-    """The cost at which the account's trades would earn nothing, solved for, not searched.
+def break_even(account: Account) -> BreakEven:
+    """The cost at which the account's trades would earn nothing: gross profit over costs paid.
 
-    At the multiple ``m`` both the half-spread and the fee are scaled, and the fee is on the price
-    that the spread has moved: ``net(m) = G - m (S + f N) - m^2 (F - f N)``, with gross profit G,
-    spread S and fees F paid at ``m = 1``, and ``f N`` the fee at the mid. The square is next to
-    nothing, but with it the root is exact.
+    Costs scale as a whole, ``net(m) = gross - m * costs``, so the root is exact.
 
     Args:
-        account: at the cost ``costs``.
-        costs: what ``m = 1`` means.
+        account: at the configured cost, which ``m = 1`` means.
     """
-    gross, spread = float(account.gross_pnl.sum()), float(account.spread_paid.sum())
-    traded, fees = float(account.traded_notional.sum()), float(account.fees_paid.sum())
+    gross, paid = float(account.gross_pnl.sum()), account.costs_paid
+    traded = float(account.traded_notional.sum())
     if traded == 0:
         return BreakEven(multiple=None, bps=None, cost_bps=None)
-    fee_at_mid = costs.fee_share * traded
     return BreakEven(
-        multiple=_largest_multiple(gross, spread + fee_at_mid, fees - fee_at_mid),
+        multiple=gross / paid if gross >= 0 and paid > 0 else None,
         bps=_BPS * gross / traded if gross >= 0 else None,
-        cost_bps=_BPS * (spread + fees) / traded,
+        cost_bps=_BPS * paid / traded,
     )
-
-
-def _largest_multiple(gross: float, linear: float, square: float) -> float | None:
-    """Root of ``gross - linear m - square m^2`` that the profit reaches first, going up from 0."""
-    if gross < 0 or linear <= 0:
-        return None
-    inside = linear**2 + 4 * square * gross
-    return 2 * gross / (linear + math.sqrt(inside)) if inside >= 0 else None
 
 
 def _thresholds(
@@ -210,13 +190,13 @@ def _thresholds(
         for candidate in config.signal.candidates
     }
     spans = [
-        fold_spans(book, table.decided_ns, table.fold, latency_ns=config.latency_ns)
+        fold_spans(book, table.decided_ns, table.fold, latency_ns=_latency_ns(config))
         for table in validation.values()
     ]
     accounts = simulate(
         book,
         orders,
-        costs=[configured_costs(config)],
+        costs=[costs_of(config.costs)],
         spans=[_around(of_fold) for of_fold in zip(*spans, strict=True)],
         bar_ns=bar_ns,
         capital=capital,
@@ -250,13 +230,13 @@ def _before_test(
     table = model.validation.select(np.isin(model.validation.fold, model.test.folds))
     folds, first = np.unique(model.test.fold, return_index=True)
     test_start_ns: IntArray = model.test.decided_ns[first][np.searchsorted(folds, table.fold)]
-    row = execution_rows(book, table.decided_ns, latency_ns=config.latency_ns)
+    row = execution_rows(book, table.decided_ns, latency_ns=_latency_ns(config))
     traded = np.maximum(book.time_ns[row], table.decided_ns) < test_start_ns
     empty = sorted(set(model.test.folds) - {int(fold) for fold in table.fold[traded]})
     if empty:
         raise SignalError(
             f"{name}: no validation decision of fold {empty[0]} trades before its test block "
-            f"begins (latency_ns={config.latency_ns}); needs some to choose a threshold by; give "
+            f"begins (latency_ns={_latency_ns(config)}); needs some to choose a threshold by; give "
             "predictions of the validation blocks, or a fixed backtest.signal.threshold"
         )
     return table.select(traded)
@@ -287,7 +267,7 @@ def _orders(
             ends=ends[here],
         )
     return orders_from_targets(
-        book, table.decided_ns, table.fold, targets, latency_ns=config.latency_ns
+        book, table.decided_ns, table.fold, targets, latency_ns=_latency_ns(config)
     )
 
 
@@ -299,7 +279,7 @@ def _plain_strategies(book: Book, test: Predictions, config: BacktestConfig) -> 
     }
     return {
         name: orders_from_targets(
-            book, test.decided_ns, test.fold, wanted, latency_ns=config.latency_ns
+            book, test.decided_ns, test.fold, wanted, latency_ns=_latency_ns(config)
         )
         for name, wanted in targets.items()
     }
@@ -307,3 +287,8 @@ def _plain_strategies(book: Book, test: Predictions, config: BacktestConfig) -> 
 
 def _blocks(book: Book, table: Predictions) -> tuple[BoolArray, BoolArray]:
     return block_bounds(table.fold, book.session[book.row_known_at(table.decided_ns)])
+
+
+def _latency_ns(config: BacktestConfig) -> int:
+    latency = config.latency_ns
+    return latency if isinstance(latency, int) else latency.median_ns

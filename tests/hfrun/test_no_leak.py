@@ -139,5 +139,5 @@ def chain(
         ends=ends,
     )
     orders = orders_from_targets(book, decisions.decided_ns, fold, targets, latency_ns=latency_ns)
-    columns = [orders.time_ns, orders.row, orders.size, orders.mid, orders.half_spread]
+    columns = [orders.time_ns, orders.row, orders.size, orders.mid, orders.price]
     return decisions.decided_ns, probability, targets, np.column_stack(columns)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from lob_backtest.book import Book
 from lob_backtest.costs import Costs
 from lob_backtest.errors import CostError, PortfolioError
-from lob_backtest.orders import execution_rows, fold_spans, orders_from_targets
+from lob_backtest.execution import execution_rows
+from lob_backtest.orders import fold_spans, orders_from_targets
 from tests.lob_backtest.books import (
     DAY,
     META_ALWAYS_OPEN,
@@ -86,9 +87,9 @@ def test_orders_are_the_changes_of_the_target_at_the_touch_of_their_row() -> Non
     assert orders.time_ns.tolist() == seconds([1, 3, 5]).tolist()
     assert orders.size.tolist() == [2.0, -3.0, 1.0]
     assert orders.mid == pytest.approx([1.01, 1.03, 1.055], abs=1e-12)
-    assert orders.half_spread == pytest.approx([0.01, 0.01, 0.005], abs=1e-12)
-    assert orders.price(Costs.at_touch(fee_bps=0)) == pytest.approx([1.02, 1.02, 1.06], abs=1e-12)
-    assert orders.price(Costs.none()) == pytest.approx([1.01, 1.03, 1.055], abs=1e-12)
+    assert orders.price == pytest.approx([1.02, 1.02, 1.06], abs=1e-12)
+    assert orders.slippage(Costs.proportional(0)) == pytest.approx([0.02, 0.03, 0.005], abs=1e-12)
+    assert orders.slippage(Costs.none()).tolist() == [0.0, 0.0, 0.0]
     assert orders.forced.tolist() == [False, False, False]
 
 
@@ -149,7 +150,7 @@ def test_changing_the_book_changes_no_order_decided_before(
     assert after.row.tolist() == before.row.tolist()
     assert after.size.tolist() == before.size.tolist()
     traded_before = int((before.row < first_changed).sum())
-    for name in ("mid", "half_spread", "forced"):
+    for name in ("mid", "price", "forced"):
         old, new = getattr(before, name), getattr(after, name)
         assert new[:traded_before].tolist() == old[:traded_before].tolist()
 

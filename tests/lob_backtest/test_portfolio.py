@@ -26,7 +26,7 @@ from tests.lob_backtest.books import (
 from tests.lob_backtest.trading_cases import Case, plain_backtest, random_case, random_targets
 
 CAPITAL = 50.0
-LEVELS = [Costs.none(), *(Costs.at_touch(fee_bps=2.5).scaled(m) for m in (0.5, 1.0, 2.0))]
+LEVELS = [Costs.none(), *(Costs.proportional(2.5).scaled(m) for m in (0.5, 1.0, 2.0))]
 latencies = st.sampled_from([0, SECOND // 3, 5 * SECOND])
 seeds = st.integers(0, 2**16)
 
@@ -78,7 +78,7 @@ def ten_rows() -> Case:
 
 
 def test_ten_rows_earn_to_the_cent_what_they_earn_by_hand(ten_rows: Case) -> None:
-    account = account_of(ten_rows, Costs.at_touch(fee_bps=1), bar_seconds=3, capital=10_000)
+    account = account_of(ten_rows, Costs.proportional(1), bar_seconds=3, capital=10_000)
     # Cash: - 10,003.00 + 20,012.00 - 10,001.00 = 8.00, less 4.0016 of fees.
     assert round(account.net_pnl.sum(), 2) == 4.00
     assert account.net_pnl.sum() == pytest.approx(3.9984, abs=1e-9)
@@ -93,7 +93,7 @@ def test_ten_rows_earn_to_the_cent_what_they_earn_by_hand(ten_rows: Case) -> Non
 
 
 def test_ten_rows_are_marked_at_the_mid_at_the_end_of_each_bar(ten_rows: Case) -> None:
-    account = account_of(ten_rows, Costs.at_touch(fee_bps=1), bar_seconds=3, capital=10_000)
+    account = account_of(ten_rows, Costs.proportional(1), bar_seconds=3, capital=10_000)
     assert account.bar_end_ns.tolist() == seconds([3, 6, 8]).tolist()
     assert account.position.tolist() == [100.0, -100.0, 0.0]
     # At 3 s: 100 x (100.06 - 100.03) - 1.0003. At 6 s, mid 100.025: 10,009 - 10,002.50 - 3.0015.
@@ -187,7 +187,7 @@ def test_doubling_the_fee_never_raises_the_net_return(
     accounts = simulate(
         book,
         {"it": case.orders},
-        costs=[Costs.at_touch(fee_bps=fee_bps * factor) for factor in (1, 2, 4)],
+        costs=[Costs.proportional(fee_bps * factor) for factor in (1, 2, 4)],
         spans=case.spans,
         bar_ns=10 * SECOND,
         capital=CAPITAL,
@@ -202,7 +202,7 @@ def test_doubling_the_fee_never_raises_the_net_return(
 def test_zero_signal_gives_zero_trades_zero_cost_and_flat_equity() -> None:
     book = random_book(np.random.default_rng(0), 300, n_sessions=2)
     case = random_case(np.random.default_rng(0), book, limit=0.0)
-    account = account_of(case, Costs.at_touch(fee_bps=10))
+    account = account_of(case, Costs.proportional(10))
     figures = portfolio_metrics(account, periods_per_year=252)
     assert account.equity.tolist() == [CAPITAL] * (account.bar_end_ns.size + 1)
     undefined = {name: figures.pop(name) for name in ("sharpe", "hit_rate")}
@@ -396,7 +396,7 @@ def test_orders_that_cannot_be_settled_are_refused(ten_rows: Case) -> None:
     span = ten_rows.spans[0]
 
     def run(orders: Orders, *, span: Span = span, capital: float = 1.0) -> None:
-        levels = [Costs.at_touch(fee_bps=0)]
+        levels = [Costs.proportional(0)]
         simulate(
             ten_rows.book,
             {"it": orders},
@@ -417,23 +417,6 @@ def test_orders_that_cannot_be_settled_are_refused(ten_rows: Case) -> None:
     tiny = changed_orders(ten_rows, size=np.array([1e-13, -2e-13, 1e-13]))
     with pytest.raises(PortfolioError, match="vectorbt filled 0 of 6 orders"):
         run(tiny)
-
-
-def test_a_spread_scaled_below_a_price_of_zero_is_refused() -> None:
-    book = book_from_mids([2, 2, 2])  # bid 1, ask 3
-    orders = orders_from_targets(
-        book, seconds([0, 1]), np.zeros(2, dtype=np.int64), np.array([1.0, 0.0]), latency_ns=0
-    )
-    span = Span(fold=0, start_ns=int(seconds([0])[0]), end_ns=int(seconds([1])[0]))
-    with pytest.raises(PortfolioError, match=r"a sale at a price of 0\.0: .* lower the cost mul"):
-        simulate(
-            book,
-            {"it": orders},
-            costs=[Costs.at_touch(fee_bps=0).scaled(2)],
-            spans=[span],
-            bar_ns=SECOND,
-            capital=1.0,
-        )
 
 
 def test_a_fold_that_was_not_traded_is_refused(ten_rows: Case) -> None:

@@ -90,8 +90,8 @@ def plain_backtest(book: Book, orders: Orders, bars: Account, costs: Costs) -> P
             row, size = int(orders.row[done]), float(orders.size[done])
             mid = (book.ask_ticks[row, 0] + book.bid_ticks[row, 0]) / 2 * tick
             touch = (book.ask_ticks if size > 0 else book.bid_ticks)[row, 0] * tick
-            price = mid + costs.spread_multiple * (touch - mid)
-            fee = costs.fee_bps / 10_000 * abs(size) * price
+            price = mid + costs.multiple * (touch - mid)
+            fee = costs.multiple * costs.taker_bps / 10_000 * abs(size) * touch
             parts = [size]
             if position != 0 and np.sign(size) != np.sign(position) and abs(size) > abs(position):
                 parts = [-position, size + position]  # close, then open the other side
