@@ -3,6 +3,8 @@
     book ─► decisions ─► moves ─► folds ─► per fold: threshold of its train part ─► labels
 
 Whoever is to be compared goes through here, so that all see identical decisions, labels and folds.
+Folds of a walk can be judged (``Prepared``); combinatorial splits train on what lies after their
+test and are for research alone (``PreparedPaths``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,57 +13,81 @@ from typing import Literal
 
 import numpy as np
 
-from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
 from lob_backtest.config import BacktestConfig, DataConfig, LabelConfig, WalkForwardConfig
 from lob_backtest.decisions import Decisions
-from lob_backtest.errors import SplitError
+from lob_backtest.errors import ConfigError, SplitError
 from lob_backtest.labels import Moves, classify, fit_threshold
 from lob_backtest.predictions import CLASS_NAMES, Predictions
 from lob_backtest.questions import NS_PER_MS, decisions_of, moves_of
-from lob_backtest.splits import Fold, holdout_fold, walk_forward_folds
+from lob_backtest.splits import (
+    CombinatorialFold,
+    CombinatorialSplits,
+    Fold,
+    combinatorial_folds,
+    holdout_fold,
+    walk_forward_folds,
+)
+
+Part = Literal["train_dev", "validation", "test"]
+
+_TITLES = {"train_dev": "train-dev"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
-    """Decisions, their moves, and folds whose train and validation labels are all known.
+class _Labelled:
+    """Decisions, their moves, and how each fold cuts the moves into classes.
 
     Attributes:
         instrument: the book's.
         data: what was asked for.
         decisions: D decisions in time order.
         moves: their moves, NaN where the horizon leaves the session.
-        folds: index arrays into the decisions. Decisions without a known label are left out of
-            train and validation; they stay in test, where they are traded but not scored.
         thresholds_ticks: by fold number, the move beyond which a label is up or down; from the
-            fold's train part alone, or the configured one.
+            fold's train part alone, the configured one, or 0 where the kind itself says what is
+            flat.
     """
 
     instrument: str
     data: DataConfig
     decisions: Decisions
     moves: Moves
-    folds: tuple[Fold, ...]
     thresholds_ticks: Mapping[int, float]
 
-    def threshold(self, fold: Fold) -> float:
+    def threshold(self, fold: Fold | CombinatorialFold) -> float:
         """The fold's label threshold in ticks."""
         return self.thresholds_ticks[fold.fold]
 
-    def labels(self, fold: Fold) -> IntArray:
+    def labels(self, fold: Fold | CombinatorialFold) -> IntArray:
         """``(D,)`` labels of all decisions, cut at the fold's threshold; -1 unknown."""
         return classify(self.moves.move_ticks, threshold_ticks=self.threshold(fold))
 
-    def train_end_ns(self, fold: Fold, part: Literal["validation", "test"]) -> int:
-        """Last instant whose data was used before the part: for test, validation is included."""
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared(_Labelled):
+    """Decisions, labels, and folds of a walk whose labels to learn from are all known.
+
+    Attributes:
+        folds: index arrays into the decisions. Decisions without a known label are left out of
+            train, train-dev and validation; they stay in test, where they are traded but not
+            scored.
+    """
+
+    folds: tuple[Fold, ...]
+
+    def train_end_ns(self, fold: Fold, part: Part) -> int:
+        """Last instant whose data was used before the part.
+
+        For test that is the last of train and validation. For train-dev and validation it is the
+        last of train alone: nothing is learned from train-dev or chosen by it.
+        """
         if part == "test":
             return int(fold.train_end_ns)
         return int(self.moves.label_end_ns[fold.train].max())
 
-    def predictions(
-        self, fold: Fold, part: Literal["validation", "test"], probability: FloatArray
-    ) -> Predictions:
+    def predictions(self, fold: Fold, part: Part, probability: FloatArray) -> Predictions:
         """The predictions table of one part of a fold, ``probability`` ``(n, 3)`` in its order."""
-        rows = fold.test if part == "test" else fold.validation
+        rows: IntArray = getattr(fold, part)
         return Predictions(
             instrument=self.instrument,
             fold=np.full(rows.size, fold.fold, dtype=np.int64),
@@ -71,6 +97,18 @@ class Prepared:
             label=self.labels(fold)[rows],
             probability=probability,
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedPaths(_Labelled):
+    """Decisions, labels, and combinatorial splits whose train labels are all known.
+
+    Attributes:
+        splits: index arrays into the decisions, and the backtest paths. Decisions without a known
+            label are left out of train; they stay in test, where they are not scored.
+    """
+
+    splits: CombinatorialSplits
 
 
 def prepare(
@@ -86,15 +124,20 @@ def prepare(
         backtest: the costs that ``executable`` labels are after; other kinds do not look at it.
 
     Raises:
+        ConfigError: ``walk_forward.mode`` is combinatorial, which is no walk.
         LabelError: no decision or no label can be formed.
         SplitError: too few decisions for the folds, or a fold with one class only.
     """
+    if walk_forward.mode == "combinatorial":
+        raise ConfigError(
+            "walk_forward.mode=combinatorial: its splits train on what lies after the test, so "
+            "nothing can be judged on them; use mode rolling or expanding to judge, or "
+            "lob-backtest paths to study the splits"
+        )
+    # None is refused by the config
+    assert walk_forward.train and walk_forward.validation and walk_forward.test  # noqa: PT018
     decisions = decisions_of(book, data.decisions, window=data.window)
     moves = moves_of(book, decisions, data.label, backtest)
-    assert walk_forward.mode != "combinatorial"
-    assert walk_forward.train is not None
-    assert walk_forward.validation is not None
-    assert walk_forward.test is not None
     folds = walk_forward_folds(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -102,6 +145,7 @@ def prepare(
         mode=walk_forward.mode,
         unit=walk_forward.unit,
         train=walk_forward.train,
+        train_dev=walk_forward.train_dev,
         validation=walk_forward.validation,
         test=walk_forward.test,
         embargo_ns=round(walk_forward.embargo_ms * NS_PER_MS),
@@ -137,48 +181,102 @@ def prepare_holdout(
     return _prepared(book, data, decisions, moves, [fold])
 
 
+def prepare_combinatorial(
+    book: Book,
+    *,
+    data: DataConfig,
+    walk_forward: WalkForwardConfig,
+    backtest: BacktestConfig | None = None,
+) -> PreparedPaths:
+    """Decisions, moves and combinatorial purged splits of a book, for research on a method.
+
+    Of ``walk_forward`` only ``groups``, ``test_groups`` and ``embargo_ms`` are looked at.
+
+    Args:
+        backtest: the costs that ``executable`` labels are after; other kinds do not look at it.
+
+    Raises:
+        LabelError: no decision or no label can be formed.
+        SplitError: too few decisions for the groups, or a train part with one class only.
+    """
+    decisions = decisions_of(book, data.decisions, window=data.window)
+    moves = moves_of(book, decisions, data.label, backtest)
+    splits = combinatorial_folds(
+        decisions.decided_ns,
+        moves.label_end_ns,
+        decisions.session,
+        groups=walk_forward.groups,
+        test_groups=walk_forward.test_groups,
+        embargo_ns=round(walk_forward.embargo_ms * NS_PER_MS),
+    )
+    known = np.isfinite(moves.move_ticks)
+    folds = tuple(replace(fold, train=fold.train[known[fold.train]]) for fold in splits.folds)
+    return PreparedPaths(
+        instrument=book.meta.instrument,
+        data=data,
+        decisions=decisions,
+        moves=moves,
+        splits=replace(splits, folds=folds),
+        thresholds_ticks={
+            fold.fold: _threshold(moves, fold.train, data.label, f"split {fold.fold}")
+            for fold in folds
+        },
+    )
+
+
 def _prepared(
     book: Book, data: DataConfig, decisions: Decisions, moves: Moves, folds: Sequence[Fold]
 ) -> Prepared:
-    known = np.isfinite(moves.move_ticks)
-    kept = tuple(
-        replace(
-            fold,
-            train=fold.train[known[fold.train]],
-            validation=fold.validation[known[fold.validation]],
-        )
-        for fold in folds
-    )
-    thresholds = {fold.fold: _threshold(moves, fold, data.label) for fold in kept}
+    kept = tuple(_with_known_labels(fold, np.isfinite(moves.move_ticks)) for fold in folds)
     return Prepared(
         instrument=book.meta.instrument,
         data=data,
         decisions=decisions,
         moves=moves,
         folds=kept,
-        thresholds_ticks=thresholds,
+        thresholds_ticks={
+            fold.fold: _threshold(moves, fold.train, data.label, f"fold {fold.fold}")
+            for fold in kept
+        },
     )
 
 
-def _threshold(moves: Moves, fold: Fold, config: LabelConfig) -> float:
-    """The fold's threshold, with its parts checked to be fit for training."""
-    for name, part in (("train", fold.train), ("validation", fold.validation)):
-        if part.size == 0:
-            raise SplitError(
-                f"fold {fold.fold}: got no {name} decision whose label is known; needs at least "
-                "one; shorten the label horizon or lengthen the windows"
-            )
-    move = moves.move_ticks[fold.train]
-    threshold = config.threshold_ticks
+def _with_known_labels(fold: Fold, is_known: BoolArray) -> Fold:
+    """The fold with known labels only, in all parts but test."""
+    for name, rows in fold.parts.items():
+        if name != "test" and not is_known[rows].any():
+            raise _none_known(f"fold {fold.fold}", name)
+    return replace(
+        fold,
+        train=fold.train[is_known[fold.train]],
+        train_dev=fold.train_dev[is_known[fold.train_dev]],
+        validation=fold.validation[is_known[fold.validation]],
+    )
+
+
+def _threshold(moves: Moves, train: IntArray, config: LabelConfig, of: str) -> float:
+    """The threshold of a fold or split, with its train part checked to be fit for training."""
+    if train.size == 0:
+        raise _none_known(of, "train")
+    threshold = 0.0 if config.says_flat else config.threshold_ticks
+    move = moves.move_ticks[train]
     if threshold is None:
         threshold = fit_threshold(move, flat_share=config.flat_share)
     labels = classify(move, threshold_ticks=threshold)
-    counts = np.bincount(labels, minlength=3)
+    counts = np.bincount(labels, minlength=len(CLASS_NAMES))
     if np.count_nonzero(counts) < 2:
+        other = "take another kind" if config.says_flat else "set data.label.threshold_ticks"
         found = ", ".join(f"{n} {name}" for n, name in zip(counts, CLASS_NAMES, strict=True))
         raise SplitError(
-            f"fold {fold.fold}: got one class only among its {fold.train.size} train labels "
-            f"({found} beyond {threshold:g} ticks); needs at least two; lengthen "
-            "walk_forward.train or data.label's horizon, or set data.label.threshold_ticks"
+            f"{of}: got one class only among its {train.size} train labels "
+            f"({found} beyond {threshold:g} ticks); needs at least two; lengthen the train part or "
+            f"data.label's horizon, or {other}"
         )
     return float(threshold)
+
+
+def _none_known(of: str, part: str) -> SplitError:
+    return SplitError(
+        f"{of}: got no {_TITLES.get(part, part)} decision whose label is known; needs at least "
+        "one; shorten the label horizon or lengthen the windows"
+    )
