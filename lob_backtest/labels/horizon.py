@@ -67,7 +67,7 @@ def last_rows(book: Book, decisions: Decisions) -> IntArray:
 
 
 def session_close_ns(book: Book) -> IntArray | None:
-    """``(S,)`` the last instant at which a row of each session could stand; None if it never closes.
+    """``(S,)`` the last instant at which each session can have a row; None if it never closes.
 
     By the market's hours, not by the rows: no row can come after it, whatever the future holds.
     """

@@ -27,10 +27,10 @@ class Moves:
     """The move after each decision, from which its class is cut.
 
     Attributes:
-        move_ticks: ``(D,)`` float64 in ticks; NaN where it is unknown, because the horizon leaves
-            the session.
-        label_end_ns: ``(D,)`` int64, last instant whose data the move used. For an unknown move the
-            last instant of the session: no later than that could a label have looked.
+        move_ticks: ``(D,)`` float64 in ticks; NaN where it is unknown, mostly because the horizon
+            leaves the session.
+        label_end_ns: ``(D,)`` int64, last instant whose data the move used. Where the horizon
+            leaves the session, its last instant: no later than that could a label have looked.
     """
 
     move_ticks: FloatArray
