@@ -1,0 +1,108 @@
+"""The rows of a book as arrays."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lob_backtest.book.checks import check_book
+from lob_backtest.book.meta import (
+    NS_PER_DAY,
+    BookMeta,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    local_ns,
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Book:
+    """An order book over time; construction checks the whole table.
+
+    Attributes:
+        meta: what the rows are of.
+        time_ns: ``(N,)`` int64, nanoseconds since the epoch, UTC, never decreasing. Rows may share
+            an instant (several events in one packet): what is known then is the last of them.
+        ask_ticks, bid_ticks: ``(N, L)`` int64 prices in ticks, level 1 first.
+        ask_size, bid_size: ``(N, L)`` float64 sizes; 0 marks a level that does not exist.
+
+    Raises:
+        BookError: no rows, other types, unsorted time or time outside the session, crossed or
+            locked touch, levels out of order, a size that is negative, not finite, or zero at the
+            touch, or times and prices that no market has.
+    """
+
+    meta: BookMeta
+    time_ns: IntArray
+    ask_ticks: IntArray
+    ask_size: FloatArray
+    bid_ticks: IntArray
+    bid_size: FloatArray
+
+    def __post_init__(self) -> None:
+        check_book(self)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.time_ns.shape[0])
+
+    @property
+    def n_levels(self) -> int:
+        return int(self.ask_ticks.shape[1])
+
+    @cached_property
+    def mid_ticks(self) -> FloatArray:
+        """``(N,)`` mid-price in ticks: the mean of best ask and best bid."""
+        return (self.ask_ticks[:, 0] + self.bid_ticks[:, 0]) / 2
+
+    @property
+    def spread_ticks(self) -> IntArray:
+        """``(N,)`` best ask minus best bid in ticks, at least 1."""
+        return self.ask_ticks[:, 0] - self.bid_ticks[:, 0]
+
+    @cached_property
+    def session(self) -> IntArray:
+        """``(N,)`` session number of each row, 0, 1, ...; a new local day opens a new session.
+
+        One session for a market that never closes. No window, label or position crosses sessions.
+        """
+        if self.meta.session_open is None:
+            return np.zeros(self.n_rows, dtype=np.int64)
+        local_day = local_ns(self.time_ns, self.meta.timezone) // NS_PER_DAY
+        return np.cumsum(np.diff(local_day, prepend=local_day[0]) != 0, dtype=np.int64)
+
+    @cached_property
+    def session_starts(self) -> IntArray:
+        """``(S + 1,)`` first row of each session, then N."""
+        starts = np.flatnonzero(np.diff(self.session, prepend=-1))
+        return np.append(starts, self.n_rows).astype(np.int64)
+
+    @property
+    def is_last_of_instant(self) -> BoolArray:
+        """``(N,)`` whether a row is the last one at its ``time_ns``: the only ones to decide on."""
+        return np.append(self.time_ns[1:] != self.time_ns[:-1], True)
+
+    def row_known_at(self, instants_ns: IntArray) -> IntArray:
+        """Last row with ``time_ns <= instant``, for each instant; -1 before the first row."""
+        return np.searchsorted(self.time_ns, instants_ns, side="right").astype(np.int64) - 1
+
+    def features(self, start: int = 0, stop: int | None = None) -> FloatArray:
+        """``(stop - start, 4 L)`` rows in contract order, prices in ticks, as float64."""
+        rows = slice(start, stop)
+        parts = (self.ask_ticks[rows], self.ask_size[rows], self.bid_ticks[rows],
+                 self.bid_size[rows])  # fmt: skip
+        stacked = np.stack([np.asarray(part, dtype=np.float64) for part in parts], axis=2)
+        return stacked.reshape(stacked.shape[0], 4 * self.n_levels)
+
+    def rows(self, start: int, stop: int) -> "Book":
+        """The rows ``start <= i < stop`` as a book of their own (a view)."""
+        part = slice(start, stop)
+        return Book(
+            meta=self.meta,
+            time_ns=self.time_ns[part],
+            ask_ticks=self.ask_ticks[part],
+            ask_size=self.ask_size[part],
+            bid_ticks=self.bid_ticks[part],
+            bid_size=self.bid_size[part],
+        )
