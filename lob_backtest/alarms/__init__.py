@@ -1,0 +1,101 @@
+"""Leak alarms: attempts to show that a result is too good, on the result's own data.
+
+    foresight         the sides taken catch nearly every move
+    stops_at_end      what the model knows ends exactly where the label does
+    shuffled_labels   the lift survives labels shuffled within blocks
+    shuffled_sides    the profit survives sides shuffled within blocks
+    late_by_one       predictions are better one decision late
+    late_by_horizon   ... or a horizon late
+    features_delayed  ... or the logistic baseline is, on features one decision old
+    features_future   the baselines' features change with the future
+    canary            a model made to peek is not caught by the first two
+
+A table of predictions cannot prove that its model was honest: a model that sees one row too far
+looks like one that is a little better. What can be proved needs the model at hand: ``causality``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lob_backtest.alarms.alarm import Alarm, Evidence, evidence
+from lob_backtest.alarms.canary import canary, peeking
+from lob_backtest.alarms.causality import Answers, feature_answers, look_ahead, other_future
+from lob_backtest.alarms.foresight import captured, foresight, stops_at_end
+from lob_backtest.alarms.shifted import features_delayed, late_by_horizon, late_by_one
+from lob_backtest.alarms.shuffled import shuffled_labels, shuffled_sides
+from lob_backtest.book import Book
+from lob_backtest.predictions import Predictions
+from lob_backtest.prepare import Prepared
+
+__all__ = [
+    "Alarm",
+    "Answers",
+    "Evidence",
+    "any_raised",
+    "canary",
+    "captured",
+    "evidence",
+    "feature_answers",
+    "features_delayed",
+    "foresight",
+    "late_by_horizon",
+    "late_by_one",
+    "look_ahead",
+    "other_future",
+    "peeking",
+    "run_alarms",
+    "shuffled_labels",
+    "shuffled_sides",
+    "stops_at_end",
+]
+
+
+def run_alarms(
+    book: Book,
+    model: Predictions,
+    baseline: Predictions | None,
+    *,
+    prepared: Prepared | None,
+    f1_lift: float,
+    net_return: float | None,
+    seed: int,
+) -> list[Alarm]:
+    """Every alarm on the test decisions of a model.
+
+    Args:
+        book: where the decisions were made.
+        model: the judged predictions.
+        baseline: those that its F1 is measured against, on the same decisions.
+        prepared: where the decisions came from; None leaves out what needs it.
+        f1_lift: limit of that gate.
+        net_return: of the model after costs; None where nothing was traded.
+        seed: of everything drawn.
+    """
+    rng = np.random.default_rng(seed)
+    seen = evidence(book, model)
+    other = None if baseline is None else evidence(book, baseline)
+    kind = None if prepared is None else prepared.data.label.kind
+    alarms = [
+        foresight(seen),
+        stops_at_end(seen, kind=kind),
+        shuffled_labels(seen, other, limit=f1_lift, rng=rng),
+        shuffled_sides(seen, net_return=net_return, rng=rng),
+        late_by_one(seen),
+        late_by_horizon(seen),
+    ]
+    if prepared is not None:
+        answers = feature_answers(prepared.data)
+        alarms += [
+            features_delayed(book, prepared, seed=seed),
+            other_future(answers, book, name="features_future", rng=rng),
+        ]
+    return [*alarms, canary(seen, kind=kind, rng=rng)]
+
+
+def any_raised(alarms: list[Alarm] | list[Mapping[str, Any]]) -> bool:
+    """Whether one of them was raised; those that could not be tried do not count."""
+    return any(
+        (each.raised if isinstance(each, Alarm) else each["raised"]) is True for each in alarms
+    )

@@ -1,0 +1,108 @@
+"""One leak alarm's outcome, and what all alarms look at."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.predictions import FLAT, Predictions
+
+# Below this many independent labels, neither skill nor its absence can be told from luck.
+LEAST_LABELS = 30
+_HORIZON_PARTS = 4  # a label's interval in the profile, and as many parts again after it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """One alarm's outcome.
+
+    Attributes:
+        name: what was tried.
+        raised: None where it could not be tried on this data.
+        value, limit: the figure that decides and its limit; None where there is no figure.
+        reason: one sentence with the figures.
+    """
+
+    name: str
+    raised: bool | None
+    value: float | None
+    limit: float | None
+    reason: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evidence:
+    """The labelled decisions of one model, and what the mid-price did after each; n decisions.
+
+    Attributes:
+        fold, session, decided_ns, label_end_ns, label: ``(n,)``.
+        probability: ``(n, 3)``.
+        move_ticks: ``(n,)`` mid at ``label_end_ns`` minus mid at the decision.
+        later_ticks: ``(n, 8)`` moves over four equal parts of the label's interval, and over four
+            more of that length after it; 0 after the session's last row.
+    """
+
+    fold: IntArray
+    session: IntArray
+    decided_ns: IntArray
+    label_end_ns: IntArray
+    label: IntArray
+    probability: FloatArray
+    move_ticks: FloatArray
+    later_ticks: FloatArray
+
+    @property
+    def said(self) -> IntArray:
+        """``(n,)`` predicted class."""
+        said: IntArray = np.argmax(self.probability, axis=1).astype(np.int64)
+        return said
+
+    @property
+    def side(self) -> IntArray:
+        """``(n,)`` -1, 0 or 1: the side of the market that the predicted class takes."""
+        return self.said - FLAT
+
+    @property
+    def n(self) -> int:
+        return int(self.label.size)
+
+    @property
+    def overlap(self) -> float:
+        """How many labels, on average, are open at once: n over the independent ones."""
+        ends = np.searchsorted(self.decided_ns, self.label_end_ns, side="left")
+        same = np.searchsorted(self.session, self.session, side="right")
+        return float(np.maximum(np.minimum(ends, same) - np.arange(self.n), 1).mean())
+
+
+def evidence(book: Book, table: Predictions) -> Evidence:
+    """What a model said at its labelled test decisions, in time order, and what came of it."""
+    order = np.argsort(table.decided_ns, kind="stable")
+    chosen = order[table.is_labelled[order]]
+    decided_ns, end_ns = table.decided_ns[chosen], table.label_end_ns[chosen]
+    row = book.row_known_at(decided_ns)
+    last_ns = book.time_ns[book.session_starts[book.session[row] + 1] - 1]
+    length = end_ns - decided_ns
+    mids = [
+        book.mid_ticks[book.row_known_at(np.minimum(decided_ns + length * k // _HORIZON_PARTS,
+                                                    np.maximum(last_ns, decided_ns)))]
+        for k in range(2 * _HORIZON_PARTS + 1)
+    ]  # fmt: skip
+    return Evidence(
+        fold=table.fold[chosen],
+        session=book.session[row],
+        decided_ns=decided_ns,
+        label_end_ns=end_ns,
+        label=table.label[chosen],
+        probability=table.probability[chosen],
+        move_ticks=mids[_HORIZON_PARTS] - mids[0],
+        later_ticks=np.diff(np.column_stack(mids), axis=1),
+    )
+
+
+def sign_of(label: IntArray) -> IntArray:
+    """-1 down, 0 flat, 1 up."""
+    return label - FLAT
