@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_backtest import uncertainty
+from importlib import import_module
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.uncertainty import (
@@ -156,7 +156,7 @@ def test_resamples_do_not_depend_on_the_batches_a_statistic_gets(
         seen.append(index.shape)
         return np.stack([index.min(axis=1), index.max(axis=1)], axis=1).astype(np.float64)
 
-    monkeypatch.setattr(uncertainty, "_BATCH", 250)
+    monkeypatch.setattr(import_module("lob_backtest.uncertainty.bootstrap"), "_BATCH", 250)
     samples = bootstrap(two_figures, 100, mean_block=5, n_resamples=5, rng=np.random.default_rng(0))
     assert seen == [(2, 100), (2, 100), (1, 100)]
     assert samples.shape == (5, 2)

@@ -1,4 +1,4 @@
-"""How far a figure could be from what it measures, by the stationary bootstrap.
+"""The stationary bootstrap: series drawn anew in blocks, and how long these should be.
 
 Decisions and bars follow one another and are not independent, so whole stretches are drawn:
 
@@ -6,7 +6,6 @@ Decisions and bars follow one another and are not independent, so whole stretche
     resample   d e f | a b | g h a        blocks of random length, mean_block on average
 
     samples = bootstrap(statistic, n, mean_block=block_length(series), n_resamples=1000, rng=rng)
-    low, high = interval(samples)
 
 A statistic gets ``(R, n)`` indices at once. To compare two models, let it use the same indices for
 both and return the difference: what moved both alike then cancels.
@@ -79,26 +78,6 @@ def bootstrap(
     return np.concatenate(parts).astype(np.float64)
 
 
-def interval(samples: FloatArray, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of bootstrapped figures, ``low, high``.
-
-    NaN figures (a Sharpe ratio of a resample without deviation) are left out; NaN, NaN where none
-    is left.
-
-    Args:
-        samples: ``(R,)`` from ``bootstrap``.
-        confidence: share of the samples inside, within 0 and 1.
-    """
-    if not 0 < confidence < 1:
-        raise MetricError(f"confidence={confidence}: needs to be within 0 and 1")
-    known = samples[~np.isnan(samples)]
-    if known.size == 0:
-        return math.nan, math.nan
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(known, [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def block_length(series: FloatArray) -> float:
     """Mean block that makes the stationary bootstrap of a mean most accurate, at least 1.
 
@@ -121,7 +100,7 @@ def block_length(series: FloatArray) -> float:
         return 1.0
     run = max(5, int(math.log10(n)))
     longest = min(math.ceil(math.sqrt(n)) + run, n - 1)
-    covariance = _autocovariance(series, longest)
+    covariance = autocovariance(series, longest)
     lag = np.arange(1, _last_lag(covariance, n, run) + 1)
     weight = np.minimum(1.0, 2 * (1 - lag / lag[-1]))
     spread = 2 * float((weight * lag * covariance[lag]).sum())
@@ -143,7 +122,7 @@ def _last_lag(covariance: FloatArray, n: int, run: int) -> int:
     return min(2 * first_lag, longest) if all_small.any() else longest
 
 
-def _autocovariance(series: FloatArray, longest: int) -> FloatArray:
+def autocovariance(series: FloatArray, longest: int) -> FloatArray:
     """``R(k) = sum_t (x_t - mean)(x_(t+k) - mean) / n`` for k = 0 .. longest, by FFT."""
     n = series.size
     centred = series - series.mean()
