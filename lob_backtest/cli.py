@@ -29,6 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_book_commands(commands)
     _add_baseline(commands)
+    _add_paths(commands)
     _add_score(commands)
     _add_gate(commands)
     _add_compare(commands)
@@ -54,10 +55,14 @@ def _add_book_commands(commands: Any) -> None:
     )
     command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
-    command = _command(commands, "inspect", "books:inspect", "what a book is like, in figures")
+    command = _command(commands, "inspect", "inspecting:inspect", "what a book is like, in figures")
     command.add_argument("book", type=Path, metavar="BOOK")
+    command.add_argument("--plots", type=Path, metavar="DIR", help="draw it too, as svg and png")
+    command.add_argument(
+        "--gap-seconds", type=float, default=60.0, help="what counts as a gap (default: 60)"
+    )
 
-    command = _command(commands, "label", "books:label", "decisions, class shares and folds")
+    command = _command(commands, "label", "labels:label", "decisions, class shares and folds")
     command.add_argument("book", type=Path, metavar="BOOK")
     command.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="decisions, folds and labels (Parquet)"
@@ -69,6 +74,15 @@ def _add_baseline(commands: Any) -> None:
     command = _command(commands, "baseline", "judging:baseline", "predictions of the baselines")
     command.add_argument("--book", type=Path, help="default: the config's data.book")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    _add_names(command)
+    _add_config(command)
+
+
+def _add_paths(commands: Any) -> None:
+    command = _command(
+        commands, "paths", "paths:paths", "how the baselines scatter over combinatorial splits"
+    )
+    command.add_argument("--book", type=Path, help="default: the config's data.book")
     _add_names(command)
     _add_config(command)
 
