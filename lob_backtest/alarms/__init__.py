@@ -1,14 +1,13 @@
 """Leak alarms: attempts to show that a result is too good, on the result's own data.
 
     foresight         the sides taken catch nearly every move
-    stops_at_end      what the model knows ends exactly where the label does
     shuffled_labels   the lift survives labels shuffled within blocks
     shuffled_sides    the profit survives sides shuffled within blocks
     late_by_one       predictions are better one decision late
     late_by_horizon   ... or a horizon late
     features_delayed  ... or the logistic baseline is, on features one decision old
     features_future   the baselines' features change with the future
-    canary            a model made to peek is not caught by the first two
+    canary            a model made to peek is not caught by the first one
 
 A table of predictions cannot prove that its model was honest: a model that sees one row too far
 looks like one that is a little better. What can be proved needs the model at hand: ``causality``.
@@ -22,7 +21,7 @@ import numpy as np
 from lob_backtest.alarms.alarm import Alarm, Evidence, evidence
 from lob_backtest.alarms.canary import canary, peeking
 from lob_backtest.alarms.causality import Answers, feature_answers, look_ahead, other_future
-from lob_backtest.alarms.foresight import captured, foresight, stops_at_end
+from lob_backtest.alarms.foresight import captured, foresight
 from lob_backtest.alarms.shifted import features_delayed, late_by_horizon, late_by_one
 from lob_backtest.alarms.shuffled import shuffled_labels, shuffled_sides
 from lob_backtest.book import Book
@@ -48,7 +47,6 @@ __all__ = [
     "run_alarms",
     "shuffled_labels",
     "shuffled_sides",
-    "stops_at_end",
 ]
 
 
@@ -76,10 +74,8 @@ def run_alarms(
     rng = np.random.default_rng(seed)
     seen = evidence(book, model)
     other = None if baseline is None else evidence(book, baseline)
-    kind = None if prepared is None else prepared.data.label.kind
     alarms = [
         foresight(seen),
-        stops_at_end(seen, kind=kind),
         shuffled_labels(seen, other, limit=f1_lift, rng=rng),
         shuffled_sides(seen, net_return=net_return, rng=rng),
         late_by_one(seen),
@@ -91,7 +87,7 @@ def run_alarms(
             features_delayed(book, prepared, seed=seed),
             other_future(answers, book, name="features_future", rng=rng),
         ]
-    return [*alarms, canary(seen, kind=kind, rng=rng)]
+    return [*alarms, canary(seen, rng=rng)]
 
 
 def any_raised(alarms: list[Alarm] | list[Mapping[str, Any]]) -> bool:

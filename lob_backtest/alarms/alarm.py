@@ -10,7 +10,6 @@ from lob_backtest.predictions import FLAT, Predictions
 
 # Below this many independent labels, neither skill nor its absence can be told from luck.
 LEAST_LABELS = 30
-_HORIZON_PARTS = 4  # a label's interval in the profile, and as many parts again after it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +41,6 @@ class Evidence:
         fold, session, decided_ns, label_end_ns, label: ``(n,)``.
         probability: ``(n, 3)``.
         move_ticks: ``(n,)`` mid at ``label_end_ns`` minus mid at the decision.
-        later_ticks: ``(n, 8)`` moves over four equal parts of the label's interval, and over four
-            more of that length after it; 0 after the session's last row.
     """
 
     fold: IntArray
@@ -53,7 +50,6 @@ class Evidence:
     label: IntArray
     probability: FloatArray
     move_ticks: FloatArray
-    later_ticks: FloatArray
 
     @property
     def said(self) -> IntArray:
@@ -84,13 +80,6 @@ def evidence(book: Book, table: Predictions) -> Evidence:
     chosen = order[table.is_labelled[order]]
     decided_ns, end_ns = table.decided_ns[chosen], table.label_end_ns[chosen]
     row = book.row_known_at(decided_ns)
-    last_ns = book.time_ns[book.session_starts[book.session[row] + 1] - 1]
-    length = end_ns - decided_ns
-    mids = [
-        book.mid_ticks[book.row_known_at(np.minimum(decided_ns + length * k // _HORIZON_PARTS,
-                                                    np.maximum(last_ns, decided_ns)))]
-        for k in range(2 * _HORIZON_PARTS + 1)
-    ]  # fmt: skip
     return Evidence(
         fold=table.fold[chosen],
         session=book.session[row],
@@ -98,11 +87,5 @@ def evidence(book: Book, table: Predictions) -> Evidence:
         label_end_ns=end_ns,
         label=table.label[chosen],
         probability=table.probability[chosen],
-        move_ticks=mids[_HORIZON_PARTS] - mids[0],
-        later_ticks=np.diff(np.column_stack(mids), axis=1),
+        move_ticks=book.mid_ticks[book.row_known_at(end_ns)] - book.mid_ticks[row],
     )
-
-
-def sign_of(label: IntArray) -> IntArray:
-    """-1 down, 0 flat, 1 up."""
-    return label - FLAT

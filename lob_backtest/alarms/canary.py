@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from lob_backtest.alarms.alarm import Alarm, Evidence
-from lob_backtest.alarms.foresight import foresight, stops_at_end
+from lob_backtest.alarms.foresight import foresight
 from lob_backtest.book import FloatArray
 
 _NOISE = 0.3  # of a typical move: it peeks through a dirty window
@@ -25,18 +25,15 @@ def peeking(seen: Evidence, *, rng: np.random.Generator) -> Evidence:
     return replace(seen, probability=weight / weight.sum(axis=1, keepdims=True))
 
 
-def canary(seen: Evidence, *, kind: str | None, rng: np.random.Generator) -> Alarm:
-    """Raised where the alarms miss the canary."""
-    cheat = peeking(seen, rng=rng)
-    outcomes = [foresight(cheat), stops_at_end(cheat, kind=kind)]
-    caught = [each.name for each in outcomes if each.raised]
+def canary(seen: Evidence, *, rng: np.random.Generator) -> Alarm:
+    """Raised where ``foresight`` misses the canary."""
+    outcome = foresight(peeking(seen, rng=rng))
+    caught = outcome.raised is True
     return Alarm(
         name="canary",
         raised=not caught,
-        value=float(len(caught)),
-        limit=1.0,
-        reason=f"a model made to peek into the future was caught by {', '.join(caught)}"
-        if caught
-        else f"a model made to peek into the future was not caught on these {seen.n:,} decisions: "
-        "there are too few independent ones to tell",
+        value=outcome.value,
+        limit=outcome.limit,
+        reason="a model made to peek into the future was "
+        + ("caught by foresight" if caught else f"not caught by foresight: {outcome.reason}"),
     )

@@ -21,14 +21,22 @@ from lob_backtest.alarms import (
     run_alarms,
     shuffled_labels,
     shuffled_sides,
-    stops_at_end,
 )
 from lob_backtest.book import Book, FloatArray, IntArray
-from lob_backtest.config import DataConfig, DecisionsConfig, LabelConfig, WalkForwardConfig
+from lob_backtest.config import (
+    BacktestConfig,
+    CostsConfig,
+    DataConfig,
+    DecisionsConfig,
+    LabelConfig,
+    WalkForwardConfig,
+)
 from lob_backtest.contenders import predict_baselines
 from lob_backtest.predictions import Predictions
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.synthetic import synthetic_book
+from lob_backtest.trading import trade
+from lob_backtest.walk_forward import classification_over_folds
 from tests.lob_backtest.books import book_from_mids, seconds
 
 FIXED_KINDS = ("mid_move", "smoothed", "smoothed_forward")
@@ -73,7 +81,6 @@ def made(
     probability: FloatArray,
     move: FloatArray,
     *,
-    later: FloatArray | None = None,
     fold: IntArray | None = None,
     label_seconds: float = 1.0,
 ) -> Evidence:
@@ -88,12 +95,10 @@ def made(
         label=label,
         probability=probability,
         move_ticks=move,
-        later_ticks=np.zeros((n, 8)) if later is None else later,
     )
 
 
-def test_evidence_has_the_moves_over_the_labels_interval_and_after_it_by_hand() -> None:
-    # One row a second; the label of the only decision is over 4 s, so each part is one second.
+def test_evidence_has_the_move_over_the_labels_interval_by_hand() -> None:
     book = book_from_mids([100, 101, 103, 106, 110, 109, 107, 104, 100, 90])
     table = Predictions(
         instrument="TEST",
@@ -105,7 +110,6 @@ def test_evidence_has_the_moves_over_the_labels_interval_and_after_it_by_hand() 
         probability=np.array([[0.1, 0.2, 0.7]]),
     )
     seen = evidence(book, table)
-    assert seen.later_ticks.tolist() == [[1, 2, 3, 4, -1, -2, -3, -4]]
     assert seen.move_ticks.tolist() == [10]
     assert (seen.said.tolist(), seen.side.tolist()) == ([2], [1])
 
@@ -123,26 +127,30 @@ def test_the_canary_is_caught_a_hundred_times_of_a_hundred(kind: str) -> None:
         book, prepared = prepared_book(seed, kind=kind, signal=seed % 2)
         rng = np.random.default_rng(seed)
         table = answered(prepared, lambda label, _, r=rng: r.dirichlet([1, 1, 1], label.size))
-        if canary(evidence(book, table), kind=kind, rng=rng).raised:
+        if canary(evidence(book, table), rng=rng).raised:
             missed.append(seed)
     assert missed == []
 
 
 def clean_alarms(seed: int) -> list[str]:
+    """Alarms of an honest baseline against the best of all, half of them on martingales."""
     book, prepared = prepared_book(seed, signal=seed % 2, rows=6000)
-    names = ["imbalance", "logistic", "boosting"]
-    tables = predict_baselines(book, prepared, names=names, seed=seed)
-    judged = "logistic" if seed % 4 < 2 else "boosting"
+    tables = predict_baselines(book, prepared, seed=seed)
+    f1 = {name: classification_over_folds(own.test)["f1_weighted"] for name, own in tables.items()}
+    model = tables.pop("logistic" if seed % 4 < 2 else "boosting")
+    best = max(tables, key=lambda name: f1[name])
+    backtest = BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0)
+    traded = trade(book, {"model": model}, backtest)
     alarms = run_alarms(
-        book, tables[judged].test, tables["imbalance"].test,
-        prepared=prepared, f1_lift=0.02, net_return=0.001, seed=seed,
+        book, model.test, tables[best].test,
+        prepared=prepared, f1_lift=0.02, seed=seed,
+        net_return=float(traded.accounts["model"].net_pnl.sum()),
     )  # fmt: skip
     return [alarm.name for alarm in alarms if alarm.raised]
 
 
 def test_clean_runs_raise_no_alarm() -> None:
-    # Without a signal a baseline may seem to lift F1 above a weak one; the planted ones are clean.
-    assert {seed: clean_alarms(seed) for seed in (1, 3, 5, 7)} == {1: [], 3: [], 5: [], 7: []}
+    assert {seed: clean_alarms(seed) for seed in range(4)} == {0: [], 1: [], 2: [], 3: []}
 
 
 @pytest.mark.slow
@@ -158,45 +166,6 @@ def test_who_copies_the_label_is_caught_by_foresight() -> None:
     alarm = foresight(evidence(book, table))
     assert alarm.raised
     assert alarm.value == pytest.approx(1.0)
-
-
-def test_who_sees_the_labels_end_through_a_fog_is_caught_by_where_its_knowledge_stops() -> None:
-    book, prepared = prepared_book(1, rows=12_000)
-    rng = np.random.default_rng(1)
-
-    def foggy(label: IntArray, move: FloatArray) -> FloatArray:
-        typical = np.nanmean(np.abs(move))
-        glimpse = np.nan_to_num(move) + 2 * typical * rng.standard_normal(move.size)
-        return sure_of(np.where(glimpse > typical, 2, np.where(glimpse < -typical, 0, 1)))
-
-    seen = evidence(book, answered(prepared, foggy))
-    assert not foresight(seen).raised
-    assert stops_at_end(seen, kind="mid_move").raised
-
-
-def test_knowledge_that_fades_does_not_look_like_the_labels_end() -> None:
-    rng = np.random.default_rng(2)
-    n = 20_000
-    later = rng.standard_normal((n, 8))
-    fades = later @ (0.6 ** np.arange(8)) + rng.standard_normal(n)
-    label = np.digitize(later[:, :4].sum(axis=1), [-1, 1])
-    lean = np.clip(fades / 10, -0.4, 0.4)
-    probability = np.column_stack([0.3 - lean / 2, np.full(n, 0.4), 0.3 + lean / 2])
-    seen = made(label, probability, later[:, :4].sum(axis=1), later=later, label_seconds=0.5)
-    honest = stops_at_end(seen, kind="mid_move")
-    assert honest.raised is False
-    assert honest.value is not None
-    assert honest.value < 0.9
-    copied = replace(seen, probability=sure_of(label))
-    assert stops_at_end(copied, kind="mid_move").raised
-
-
-@pytest.mark.parametrize("kind", ["smoothed", "smoothed_forward", "triple_barrier"])
-def test_labels_whose_end_is_no_fixed_instant_are_not_judged_by_it(kind: str) -> None:
-    seen = made(np.zeros(100, dtype=np.int64), np.full((100, 3), 1 / 3), np.zeros(100))
-    alarm = stops_at_end(seen, kind=kind)
-    assert alarm.raised is None
-    assert kind in alarm.reason
 
 
 def drifting(rng: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -258,7 +227,7 @@ def test_few_decisions_leave_alarms_untried_rather_than_silent() -> None:
     seen = made(np.array([0, 2, 1]), sure_of(np.array([0, 2, 1])), np.array([-1.0, 1.0, 0.0]))
     tried = [foresight(seen), late_by_one(seen), late_by_horizon(seen)]
     assert [alarm.raised for alarm in tried] == [None, None, None]
-    assert canary(seen, kind="mid_move", rng=np.random.default_rng(0)).raised
+    assert canary(seen, rng=np.random.default_rng(0)).raised
 
 
 def test_features_that_see_the_future_are_found_out_by_another_future() -> None:
