@@ -1,34 +1,84 @@
-"""Where an order meets the book: at which row, and at what price.
+"""How an order meets the market: when it arrives, at which row, and at what price.
 
 time     ----+---------+--------+---+---------+-->
 rows         r0        r1       r2  r3        r4
 decision          d                                 knows r0
 latency           |-------->|
-trade                               t               at the touch of r2
+trade                               t               at the prices of r2
+
+    touch    the whole order at the best price, however large it is
+    walk     level after level until it is filled, and beyond the visible levels a ladder that goes
+             on as densely as the visible one
+    passive  rests at the best price of its own side until the other side trades through it
 """
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from lob_backtest.book import Book, IntArray
-from lob_backtest.errors import CostError, PortfolioError
+from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
+from lob_backtest.config import BacktestConfig
+from lob_backtest.errors import PortfolioError
+from lob_backtest.latency import Latency, latency_of
+
+Kind = Literal["walk", "touch", "passive"]
 
 
-def execution_rows(book: Book, decided_ns: IntArray, *, latency_ns: int) -> IntArray:
-    """Book row at which each decision trades, ``(D,)``.
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """The one way in which every strategy's orders are executed.
 
-    The first row with ``time_ns >= decided_ns + latency_ns``, but never one before the last row
-    known at ``decided_ns``: of rows that share an instant the earlier ones are stale. Where the
-    latency reaches beyond the decision's session, that session's last row: the only trade before
-    its time, and never before its decision.
+    Attributes:
+        kind: ``walk``, ``touch`` or ``passive``.
+        latency: from decision to market.
+        flat_at_session_end: whether what is held is closed at the end of each session, or only at
+            the end of each fold.
+    """
+
+    kind: Kind
+    latency: Latency
+    flat_at_session_end: bool = True
+
+
+def execution_of(config: BacktestConfig) -> Execution:
+    """The execution that a config asks for."""
+    return Execution(
+        kind=config.execution,
+        latency=latency_of(config.latency_ns),
+        flat_at_session_end=config.flat_at_session_end,
+    )
+
+
+def execution_rows(book: Book, decided_ns: IntArray, *, latency: Latency) -> IntArray:
+    """Book row at which each decision meets the market, ``(D,)``.
+
+    The first row at or after its arrival, but never one before the last row known at
+    ``decided_ns``: of rows that share an instant the earlier ones are stale. Where the latency
+    reaches beyond the decision's session, that session's last row.
 
     Raises:
-        CostError: a negative latency.
         PortfolioError: a decision outside the book's sessions.
     """
-    if latency_ns < 0:
-        raise CostError(f"latency_ns={latency_ns}: needs 0 or more nanoseconds")
+    return rows_at(book, decided_ns, latency.arrives_ns(decided_ns))
+
+
+def rows_at(book: Book, decided_ns: IntArray, arrives_ns: IntArray) -> IntArray:
+    """``execution_rows`` for given instants of arrival."""
     known = book.row_known_at(decided_ns)
-    last = book.session_starts[book.session[known] + 1] - 1
+    last = last_rows(book, decided_ns)
+    arrives = np.searchsorted(book.time_ns, arrives_ns, side="left")
+    return np.minimum(np.maximum(arrives, known), last).astype(np.int64)
+
+
+def last_rows(book: Book, decided_ns: IntArray) -> IntArray:
+    """``(D,)`` last row of the session in which each decision was made.
+
+    Raises:
+        PortfolioError: a decision outside the book's sessions.
+    """
+    known = book.row_known_at(decided_ns)
+    last = np.asarray(book.session_starts[book.session[known] + 1] - 1, dtype=np.int64)
     outside = (known < 0) | (decided_ns > book.time_ns[last])
     if outside.any():
         raise PortfolioError(
@@ -36,5 +86,65 @@ def execution_rows(book: Book, decided_ns: IntArray, *, latency_ns: int) -> IntA
             f"the last row of a session (first at {decided_ns[outside][0]}); score predictions on "
             "the book they were made from"
         )
-    arrives = np.searchsorted(book.time_ns, decided_ns + latency_ns, side="left")
-    return np.minimum(np.maximum(arrives, known), last).astype(np.int64)
+    return last
+
+
+def touch_ticks(book: Book, row: IntArray, *, is_buy: BoolArray) -> IntArray:
+    """``(K,)`` best price of the other side: the ask for a buy, the bid for a sale."""
+    ticks: IntArray = np.where(is_buy, book.ask_ticks[row, 0], book.bid_ticks[row, 0])
+    return ticks
+
+
+def visible_size(book: Book, row: IntArray, *, is_buy: BoolArray) -> FloatArray:
+    """``(K, L)`` sizes that an order meets, best level first; 0 where a level is missing."""
+    sizes: FloatArray = np.where(is_buy[:, None], book.ask_size[row], book.bid_size[row])
+    return sizes
+
+
+def walked_ticks(book: Book, row: IntArray, size: FloatArray) -> FloatArray:
+    """Average price in ticks of orders that take level after level, ``(K,)``.
+
+    For an order of V units on levels of prices p_l and sizes q_l, best first::
+
+        p = p_1 + sign * sum_l min(q_l, what is left of V) * |p_l - p_1| / V
+
+    What the visible levels cannot fill, R units, is assumed to find a ladder that goes on with the
+    visible density: Q units over W ticks from the best to the deepest level (at least 1), so that R
+    reaches ``W R / Q`` ticks beyond the deepest level and pays ``W R / 2 Q`` more on average.
+
+    Args:
+        row: ``(K,)`` row of each order.
+        size: ``(K,)`` units, positive bought, negative sold, never 0.
+
+    Raises:
+        PortfolioError: a sale that would reach down to a price of 0.
+    """
+    is_buy, units = size > 0, np.abs(size)
+    price = np.where(is_buy[:, None], book.ask_ticks[row], book.bid_ticks[row])
+    depth = visible_size(book, row, is_buy=is_buy)
+    away = np.abs(price - price[:, :1]).astype(np.float64)  # ticks from the touch
+    before = np.cumsum(depth, axis=1) - depth
+    filled = np.clip(units[:, None] - before, 0.0, depth)
+    visible = depth.sum(axis=1)
+    width = np.where(depth > 0, away, 0.0).max(axis=1)
+    left = np.maximum(units - visible, 0.0)
+    beyond = np.maximum(width, 1.0) * left / visible
+    lost = (filled * away).sum(axis=1) + left * (width + beyond / 2)
+    sign = np.where(is_buy, 1.0, -1.0)
+    _check_bottom(book, row, size, price[:, 0] - width - beyond, ~is_buy & (left > 0))
+    return np.asarray(price[:, 0] + sign * lost / units)
+
+
+def _check_bottom(
+    book: Book, row: IntArray, size: FloatArray, lowest_ticks: FloatArray, beyond: BoolArray
+) -> None:
+    too_low = beyond & (lowest_ticks <= 0)
+    if too_low.any():
+        worst = int(np.argmax(too_low))
+        visible = float(book.bid_size[row[worst]].sum())
+        raise PortfolioError(
+            f"{int(too_low.sum())} of {size.size} orders would sell down to a price of 0, first "
+            f"{-size[worst]:g} units at time_ns={book.time_ns[row[worst]]}, where the bid side "
+            f"shows {visible:g}; lower backtest.position_limit (or notional_limit), or ask for "
+            "execution: touch"
+        )

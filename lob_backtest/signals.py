@@ -1,14 +1,14 @@
-"""From probabilities to a target position: a confidence threshold, a holding rule, a limit.
+"""From probabilities to a target position: a confidence threshold, a holding rule, a size.
 
-    probability --threshold--> -1, 0, +1 --hold--> -1, 0, +1 --limit, ends--> target in units
+    probability --threshold--> -1, 0, +1 --hold--> -1, 0, +1 --sizing, limits--> target in units
 
-Every step looks at the decision itself and at earlier ones only. Positions end with each block:
-where a fold or a session ends, the target is 0. That bounds are known beforehand is a matter of
-the calendar (the session's close, the plan of the folds), not of the data.
+Every step looks at the decision itself and at earlier ones only, and none knows which decision is
+its block's last: what is held then is closed by ``orders``.
 """
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -72,6 +72,32 @@ def hold(signal: IntArray, *, hold_decisions: int, restart: BoolArray) -> IntArr
     return np.where(is_kept, signal[np.maximum(last_signal, 0)], 0).astype(np.int64)
 
 
+def confidence_sizes(probability: FloatArray, signal: IntArray, *, size_steps: int) -> FloatArray:
+    """Share of the limit that each signal is worth, ``(D,)`` from 0 to 1 in ``size_steps`` steps.
+
+        z = (p - 1/C) / sqrt(p (1 - p))     m = 2 Phi(z) - 1     rounded to the nearest step
+
+    with p the probability of the traded side and C = 3 classes: nothing for a guess, everything for
+    certainty. A signal below the first half step is worth nothing.
+
+    Args:
+        probability: ``(D, 3)`` down, flat, up.
+        signal: ``(D,)`` of -1, 0, 1; 0 has size 0.
+        size_steps: at least 1.
+
+    References: Lopez de Prado (2018), Advances in Financial Machine Learning, sections 10.3, 10.5.
+    """
+    from scipy.special import ndtr  # takes a moment: imported where it is used
+
+    if size_steps < 1:
+        raise SignalError(f"size_steps={size_steps}: needs to be at least 1")
+    p = np.where(signal > 0, probability[:, UP], probability[:, DOWN])
+    with np.errstate(divide="ignore"):  # certainty: z is infinite and m is 1
+        z = (p - 1 / probability.shape[1]) / np.sqrt(p * (1 - p))
+    bet = np.maximum(2 * ndtr(z) - 1, 0.0)
+    return np.where(signal == 0, 0.0, np.floor(bet * size_steps + 0.5) / size_steps)
+
+
 def target_positions(
     probability: FloatArray,
     *,
@@ -79,29 +105,40 @@ def target_positions(
     hold_decisions: int,
     position_limit: float,
     starts: BoolArray,
-    ends: BoolArray,
+    sizing: Literal["full", "confidence"] = "full",
+    size_steps: int = 1,
+    unit_limit: FloatArray | None = None,
 ) -> FloatArray:
-    """Target position in units after each decision; 0 at the last decision of each block.
+    """Target position in units after each decision, ``(D,)``, never beyond ``position_limit``.
+
+    A kept signal keeps the size that it had. ``unit_limit`` counts where a side is taken, and holds
+    until it is left: a limit that moves with the mid would otherwise trade at every decision.
 
     Args:
         probability: ``(D, 3)`` down, flat, up.
         threshold, hold_decisions: see ``raw_signal`` and ``hold``.
-        position_limit: units held, long or short, while a signal is kept.
-        starts, ends: ``(D,)`` from ``block_bounds``.
-
-    Returns:
-        ``(D,)`` float64 of ``-position_limit``, 0, ``position_limit``.
+        position_limit: units held at most, long or short.
+        starts: ``(D,)`` first decision of each block, from ``block_bounds``.
+        sizing: the whole limit for every signal, or ``confidence_sizes`` of it.
+        size_steps: of ``confidence``.
+        unit_limit: ``(D,)`` units that a notional limit allows at the mid known then.
     """
-    _check_limit(position_limit)
     signal = raw_signal(probability, threshold=threshold)
     held = hold(signal, hold_decisions=hold_decisions, restart=starts)
-    return np.where(ends, 0.0, held * position_limit)
+    limit = _limits(held, starts, position_limit=position_limit, unit_limit=unit_limit)
+    if sizing == "full":
+        return held * limit
+    share = confidence_sizes(probability, signal, size_steps=size_steps)
+    last_signal = np.maximum.accumulate(np.where(signal != 0, np.arange(signal.size), 0))
+    return held * limit * share[last_signal]
 
 
-def buy_and_hold_targets(ends: BoolArray, *, position_limit: float) -> FloatArray:
-    """``position_limit`` units from the first to the last decision of each block, ``(D,)``."""
-    _check_limit(position_limit)
-    return np.where(ends, 0.0, position_limit)
+def buy_and_hold_targets(
+    starts: BoolArray, *, position_limit: float, unit_limit: FloatArray | None = None
+) -> FloatArray:
+    """``(D,)`` the whole limit, from the first decision of each block on."""
+    held = np.ones(starts.size, dtype=np.int64)
+    return _limits(held, starts, position_limit=position_limit, unit_limit=unit_limit)
 
 
 def choose_threshold(
@@ -136,6 +173,16 @@ def choose_threshold(
     return max(rows, key=lambda row: (row[2], row[0]))[0]
 
 
-def _check_limit(position_limit: float) -> None:
+def _limits(
+    held: IntArray, starts: BoolArray, *, position_limit: float, unit_limit: FloatArray | None
+) -> FloatArray:
+    """``(D,)`` units allowed: the notional limit as it was where the side was taken."""
     if not (math.isfinite(position_limit) and position_limit > 0):
         raise SignalError(f"position_limit={position_limit}: needs a positive number of units")
+    if unit_limit is None:
+        return np.full(held.size, position_limit, dtype=np.float64)
+    if not (np.isfinite(unit_limit).all() and (unit_limit > 0).all()):
+        raise SignalError("unit_limit: needs a positive number of units at every decision")
+    taken = starts | (np.diff(held, prepend=0) != 0)
+    since = np.maximum.accumulate(np.where(taken, np.arange(held.size), 0))
+    return np.minimum(unit_limit[since], position_limit)

@@ -16,9 +16,10 @@ from lob_backtest.config import BacktestConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import costs_of
 from lob_backtest.errors import SignalError
-from lob_backtest.execution import execution_rows
+from lob_backtest.execution import execution_of, execution_rows
+from lob_backtest.latency import latency_of
 from lob_backtest.metrics import bars_per_year
-from lob_backtest.orders import Orders, Span, fold_spans, orders_from_targets
+from lob_backtest.orders import Orders, Span, block_closes, fold_spans, orders_from_targets
 from lob_backtest.portfolio import Account, notional, simulate
 from lob_backtest.predictions import Predictions
 from lob_backtest.signals import (
@@ -75,13 +76,21 @@ class BreakEven:
     cost_bps: float | None
 
 
-def trade(book: Book, models: Mapping[str, ModelPredictions], config: BacktestConfig) -> Traded:
+def trade(
+    book: Book,
+    models: Mapping[str, ModelPredictions],
+    config: BacktestConfig,
+    *,
+    all_decided_ns: IntArray | None = None,
+) -> Traded:
     """Trade the test blocks of every model, and buy and hold and flat beside them.
 
     Args:
         book: where the decisions were made.
         models: by name; their test predictions share folds and decisions.
         config: costs, latency, signal rule, capital and bars.
+        all_decided_ns: every decision of the book: a fold's last position is closed at the next of
+            them. By default the decisions of the tables themselves.
 
     Raises:
         SignalError: thresholds are to be chosen, and a model has no validation predictions.
@@ -89,16 +98,17 @@ def trade(book: Book, models: Mapping[str, ModelPredictions], config: BacktestCo
     """
     costs = costs_of(config.costs)
     test = next(iter(models.values())).test
-    spans = fold_spans(book, test.decided_ns, test.fold, latency_ns=_latency_ns(config))
+    spans = _spans(book, test, config, all_decided_ns)
     capital = config.capital or notional(
         book, units=config.position_limit, at_ns=int(test.decided_ns[0])
     )
     bar_ns = round(config.bar_seconds * _NS_PER_SECOND)
-    thresholds = _thresholds(book, models, config, capital=capital, bar_ns=bar_ns)
+    thresholds = _thresholds(book, models, config, all_decided_ns, capital=capital, bar_ns=bar_ns)
     orders = {
-        name: _orders(book, model.test, thresholds[name], config) for name, model in models.items()
+        name: _orders(book, model.test, thresholds[name], config, all_decided_ns)
+        for name, model in models.items()
     }
-    orders |= _plain_strategies(book, test, config)
+    orders |= _plain_strategies(book, test, config, all_decided_ns)
     levels = [costs, *(costs.scaled(multiple) for multiple in config.cost_multiples)]
     accounts = simulate(
         book, orders, costs=levels, spans=spans, bar_ns=bar_ns, capital=capital
@@ -175,6 +185,7 @@ def _thresholds(
     book: Book,
     models: Mapping[str, ModelPredictions],
     config: BacktestConfig,
+    all_decided_ns: IntArray | None,
     *,
     capital: float,
     bar_ns: int,
@@ -184,15 +195,15 @@ def _thresholds(
     if not isinstance(fixed, str):
         return {name: dict.fromkeys(model.test.folds, fixed) for name, model in models.items()}
     validation = {name: _before_test(book, name, model, config) for name, model in models.items()}
+    known = {name: _known(model, all_decided_ns) for name, model in models.items()}
     orders = {
-        (name, candidate): _orders(book, table, dict.fromkeys(table.folds, candidate), config)
+        (name, candidate): _orders(
+            book, table, dict.fromkeys(table.folds, candidate), config, known[name]
+        )
         for name, table in validation.items()
         for candidate in config.signal.candidates
     }
-    spans = [
-        fold_spans(book, table.decided_ns, table.fold, latency_ns=_latency_ns(config))
-        for table in validation.values()
-    ]
+    spans = [_spans(book, table, config, known[name]) for name, table in validation.items()]
     accounts = simulate(
         book,
         orders,
@@ -224,22 +235,34 @@ def _best(fold: int, accounts: Mapping[float, Account], signal: SignalConfig) ->
 def _before_test(
     book: Book, name: str, model: ModelPredictions, config: BacktestConfig
 ) -> Predictions:
-    """The validation decisions that have traded before the fold's test block begins."""
+    """The validation decisions that have traded, and were closed, before the test block begins.
+
+    The last of them only sends the closing order of those before it.
+    """
     check_threshold(config, name, model)
     assert model.validation is not None
     table = model.validation.select(np.isin(model.validation.fold, model.test.folds))
     folds, first = np.unique(model.test.fold, return_index=True)
     test_start_ns: IntArray = model.test.decided_ns[first][np.searchsorted(folds, table.fold)]
-    row = execution_rows(book, table.decided_ns, latency_ns=_latency_ns(config))
+    row = execution_rows(book, table.decided_ns, latency=latency_of(config.latency_ns))
     traded = np.maximum(book.time_ns[row], table.decided_ns) < test_start_ns
+    last_of_fold = np.append((np.diff(table.fold) != 0) | ~traded[1:], True) & traded
+    traded &= ~last_of_fold
     empty = sorted(set(model.test.folds) - {int(fold) for fold in table.fold[traded]})
     if empty:
         raise SignalError(
-            f"{name}: no validation decision of fold {empty[0]} trades before its test block "
-            f"begins (latency_ns={_latency_ns(config)}); needs some to choose a threshold by; give "
+            f"{name}: no two validation decisions of fold {empty[0]} trade before its test block "
+            f"begins (latency_ns={config.latency_ns}); needs some to choose a threshold by; give "
             "predictions of the validation blocks, or a fixed backtest.signal.threshold"
         )
     return table.select(traded)
+
+
+def _known(model: ModelPredictions, all_decided_ns: IntArray | None) -> IntArray:
+    """Every decision that a validation block's closing order may be sent at."""
+    assert model.validation is not None
+    given = np.empty(0, dtype=np.int64) if all_decided_ns is None else all_decided_ns
+    return np.union1d(model.validation.decided_ns, given)
 
 
 def _around(spans: tuple[Span, ...]) -> Span:
@@ -251,10 +274,26 @@ def _around(spans: tuple[Span, ...]) -> Span:
     )
 
 
+def _spans(
+    book: Book, table: Predictions, config: BacktestConfig, all_decided_ns: IntArray | None
+) -> list[Span]:
+    return fold_spans(
+        book,
+        table.decided_ns,
+        table.fold,
+        execution=execution_of(config),
+        closes_ns=block_closes(book, table.decided_ns, all_decided_ns),
+    )
+
+
 def _orders(
-    book: Book, table: Predictions, thresholds: Mapping[int, float], config: BacktestConfig
+    book: Book,
+    table: Predictions,
+    thresholds: Mapping[int, float],
+    config: BacktestConfig,
+    all_decided_ns: IntArray | None,
 ) -> Orders:
-    starts, ends = _blocks(book, table)
+    starts, limit = _starts(book, table, config), _unit_limit(book, table, config)
     targets: FloatArray = np.zeros(table.n)
     for fold, threshold in thresholds.items():
         here = table.fold == fold
@@ -264,31 +303,55 @@ def _orders(
             hold_decisions=config.signal.hold_decisions,
             position_limit=config.position_limit,
             starts=starts[here],
-            ends=ends[here],
+            sizing=config.signal.sizing,
+            size_steps=config.signal.size_steps,
+            unit_limit=None if limit is None else limit[here],
         )
-    return orders_from_targets(
-        book, table.decided_ns, table.fold, targets, latency_ns=_latency_ns(config)
+    return _executed(book, table, targets, config, all_decided_ns)
+
+
+def _plain_strategies(
+    book: Book, test: Predictions, config: BacktestConfig, all_decided_ns: IntArray | None
+) -> dict[str, Orders]:
+    bought = buy_and_hold_targets(
+        _starts(book, test, config),
+        position_limit=config.position_limit,
+        unit_limit=_unit_limit(book, test, config),
     )
-
-
-def _plain_strategies(book: Book, test: Predictions, config: BacktestConfig) -> dict[str, Orders]:
-    _, ends = _blocks(book, test)
-    targets = {
-        BUY_AND_HOLD: buy_and_hold_targets(ends, position_limit=config.position_limit),
-        FLAT: np.zeros(test.n),
-    }
+    targets = {BUY_AND_HOLD: bought, FLAT: np.zeros(test.n)}
     return {
-        name: orders_from_targets(
-            book, test.decided_ns, test.fold, wanted, latency_ns=_latency_ns(config)
-        )
+        name: _executed(book, test, wanted, config, all_decided_ns)
         for name, wanted in targets.items()
     }
 
 
-def _blocks(book: Book, table: Predictions) -> tuple[BoolArray, BoolArray]:
-    return block_bounds(table.fold, book.session[book.row_known_at(table.decided_ns)])
+def _executed(
+    book: Book,
+    table: Predictions,
+    targets: FloatArray,
+    config: BacktestConfig,
+    all_decided_ns: IntArray | None,
+) -> Orders:
+    return orders_from_targets(
+        book,
+        table.decided_ns,
+        table.fold,
+        targets,
+        execution=execution_of(config),
+        closes_ns=block_closes(book, table.decided_ns, all_decided_ns),
+    )
 
 
-def _latency_ns(config: BacktestConfig) -> int:
-    latency = config.latency_ns
-    return latency if isinstance(latency, int) else latency.median_ns
+def _starts(book: Book, table: Predictions, config: BacktestConfig) -> BoolArray:
+    """First decision of each block; positions that are carried over night have one a fold."""
+    session = book.session[book.row_known_at(table.decided_ns)]
+    starts, _ = block_bounds(table.fold, session * config.flat_at_session_end)
+    return starts
+
+
+def _unit_limit(book: Book, table: Predictions, config: BacktestConfig) -> FloatArray | None:
+    """Units that the notional limit allows at the mid known at each decision."""
+    if config.notional_limit is None:
+        return None
+    mid = book.mid_ticks[book.row_known_at(table.decided_ns)] * book.meta.tick_size
+    return np.asarray(config.notional_limit / mid)

@@ -19,6 +19,10 @@ from lob_backtest.errors import LabelError
 from lob_backtest.execution import execution_rows
 from lob_backtest.labels.horizon import horizon_of, last_rows
 from lob_backtest.labels.moves import Moves
+from lob_backtest.latency import FixedLatency
+
+# Fees are no whole ticks: what is left of a trade that breaks even is no profit.
+_ROUNDING = 1e-9
 
 
 def executable_moves(
@@ -60,11 +64,12 @@ def executable_moves(
     session_end_ns = book.time_ns[last_rows(book, decisions)]
     is_known = horizon.is_held & (horizon.end_ns + latency_ns <= session_end_ns)
     leaves_ns = np.where(is_known, horizon.end_ns, decisions.decided_ns)
-    enters = execution_rows(book, decisions.decided_ns, latency_ns=latency_ns)
-    exits = execution_rows(book, leaves_ns, latency_ns=latency_ns)
+    latency = FixedLatency(ns=latency_ns)
+    enters = execution_rows(book, decisions.decided_ns, latency=latency)
+    exits = execution_rows(book, leaves_ns, latency=latency)
     long = _profit_ticks(book, enters, exits, costs=costs, units=units)
     short = _profit_ticks(book, enters, exits, costs=costs, units=-units)
-    move = np.where(long > 0, long, np.where(short > 0, -short, 0.0))
+    move = np.where(long > _ROUNDING, long, np.where(short > _ROUNDING, -short, 0.0))
     move[~is_known] = np.nan
     return Moves(
         move_ticks=move, label_end_ns=np.where(is_known, book.time_ns[exits], session_end_ns)

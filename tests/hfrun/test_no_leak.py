@@ -19,6 +19,8 @@ from hfrun.evaluation.predict import predict_probabilities
 from hfrun.fitting import FoldFiles, fit_fold
 from hfrun.fold_trainer import build_model
 from lob_backtest.book import Book
+from lob_backtest.execution import Execution
+from lob_backtest.latency import FixedLatency
 from lob_backtest.normalize import fit_normalizer
 from lob_backtest.orders import orders_from_targets
 from lob_backtest.predictions import read_predictions
@@ -106,11 +108,12 @@ def test_orders_placed_before_a_moment_are_the_same_whatever_comes_after_it(
     assert n > 1
     assert np.array_equal(after[0][:n], decided[:n])
     assert np.array_equal(after[1][:n], probability[:n])
-    # whether the n-th decision is its session's last is known from the calendar, not from here
-    assert np.array_equal(after[2][: n - 1], targets[: n - 1])
-    assert len(np.unique(targets[: n - 1])) > 1
-    is_placed = orders[:, 0] < decided[n - 1]
-    assert np.array_equal(after[3][after[3][:, 0] < decided[n - 1]], orders[is_placed])
+    assert np.array_equal(after[2][:n], targets[:n])
+    assert len(np.unique(targets[:n])) > 1
+    now_ns = book.time_ns[cut - 1]
+    # where the session ends is known from the calendar, here from the book's last row of it
+    is_placed, same = (each[3][:, 0] < min(now_ns, decided[n - 1]) for each in (before, after))
+    assert np.array_equal(after[3][same], orders[is_placed])
 
 
 def chain(
@@ -129,15 +132,15 @@ def chain(
     # random weights hardly tell decisions apart; the digits behind the sixth do
     leaning = np.modf(probability * 1e6)[0] + 1e-9
     fold = np.zeros(decisions.n, dtype=np.int64)
-    starts, ends = block_bounds(fold, decisions.session)
+    starts, _ = block_bounds(fold, decisions.session)
     targets = target_positions(
         leaning / leaning.sum(axis=1, keepdims=True),
         threshold=0.34,
         hold_decisions=1,
         position_limit=1.0,
         starts=starts,
-        ends=ends,
     )
-    orders = orders_from_targets(book, decisions.decided_ns, fold, targets, latency_ns=latency_ns)
+    execution = Execution(kind="walk", latency=FixedLatency(ns=latency_ns))
+    orders = orders_from_targets(book, decisions.decided_ns, fold, targets, execution=execution)
     columns = [orders.time_ns, orders.row, orders.size, orders.mid, orders.price]
     return decisions.decided_ns, probability, targets, np.column_stack(columns)

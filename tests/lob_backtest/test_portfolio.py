@@ -11,7 +11,7 @@ from lob_backtest.book import Book, FloatArray
 from lob_backtest.costs import Costs
 from lob_backtest.errors import PortfolioError
 from lob_backtest.metrics import portfolio_metrics
-from lob_backtest.orders import Orders, Span, orders_from_targets
+from lob_backtest.orders import Orders, Span
 from lob_backtest.portfolio import Account, notional, simulate
 from tests.lob_backtest.books import (
     META,
@@ -74,6 +74,7 @@ def ten_rows() -> Case:
         fold=np.zeros(8, dtype=np.int64),
         targets=np.array([100.0, 100, 100, -100, -100, -100, 0, 0]),
         latency_ns=SECOND // 2,
+        all_decided_ns=seconds([*range(8), 7.5]),  # the block is closed, and marked, at 8 s
     )
 
 
@@ -139,7 +140,7 @@ def test_vectorbts_figures_equal_a_plain_loop(
 ) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(rng, book, latency_ns=latency_ns, n_folds=n_folds)
-    other = replace(case, targets=random_targets(rng, book, case.decided_ns, case.fold, limit=0.37))
+    other = replace(case, targets=random_targets(rng, case.fold.size, limit=0.37))
     strategies = {"one": case.orders, "other": other.orders}
     accounts = simulate(
         book,
@@ -268,6 +269,7 @@ def test_a_fold_earns_the_same_alone_as_among_others(
             replace(
                 case,
                 decided_ns=case.decided_ns[is_own],
+                all_decided_ns=case.decided_ns,
                 fold=case.fold[is_own],
                 targets=case.targets[is_own],
             ),
@@ -283,16 +285,17 @@ def test_folds_that_overlap_in_time_are_kept_apart() -> None:
     book = random_book(np.random.default_rng(3), 400)
     one = random_case(np.random.default_rng(4), book, n_folds=1)
     two = random_case(np.random.default_rng(5), book, n_folds=1)
+    decided_ns = np.concatenate([one.decided_ns, two.decided_ns])
     both = Case(
         book=book,
-        decided_ns=np.concatenate([one.decided_ns, two.decided_ns]),
+        decided_ns=decided_ns,
         fold=np.repeat([0, 1], [one.fold.size, two.fold.size]),
         targets=np.concatenate([one.targets, two.targets]),
         latency_ns=0,
     )
     account = account_of(both, LEVELS[2])
     for fold, case in enumerate((one, two)):
-        alone = account_of(case, LEVELS[2])
+        alone = account_of(replace(case, all_decided_ns=decided_ns), LEVELS[2])
         assert account.of_fold(fold).net_pnl == pytest.approx(alone.net_pnl, abs=1e-9)
         assert account.of_fold(fold).trade_pnl == pytest.approx(alone.trade_pnl, abs=1e-9)
 

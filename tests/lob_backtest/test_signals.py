@@ -114,7 +114,7 @@ def test_changing_later_probabilities_changes_no_earlier_target(
     before = probabilities(seed, 30)
     after = before.copy()
     after[cut:] = probabilities(seed + 1, 30)[cut:]
-    starts, ends = block_bounds(np.arange(30) // 10, np.arange(30) // 15)
+    starts, _ = block_bounds(np.arange(30) // 10, np.arange(30) // 15)
     targets = [
         target_positions(
             probability,
@@ -122,7 +122,6 @@ def test_changing_later_probabilities_changes_no_earlier_target(
             hold_decisions=hold_decisions,
             position_limit=2.0,
             starts=starts,
-            ends=ends,
         )
         for probability in (before, after)
     ]
@@ -130,29 +129,25 @@ def test_changing_later_probabilities_changes_no_earlier_target(
 
 
 @given(seed=st.integers(0, 1000), limit=st.floats(0.01, 100))
-def test_targets_stay_within_the_limit_and_are_zero_at_the_end_of_each_block(
-    seed: int, limit: float
-) -> None:
-    starts, ends = block_bounds(np.arange(30) // 7, np.arange(30) // 15)
+def test_targets_stay_within_the_limit(seed: int, limit: float) -> None:
+    starts, _ = block_bounds(np.arange(30) // 7, np.arange(30) // 15)
     targets = target_positions(
         probabilities(seed, 30),
         threshold=0.34,
         hold_decisions=3,
         position_limit=limit,
         starts=starts,
-        ends=ends,
     )
     assert set(np.abs(targets)) <= {0.0, limit}
-    assert targets[ends].tolist() == [0.0] * int(ends.sum())
-    bought = buy_and_hold_targets(ends, position_limit=limit)
-    assert bought.tolist() == np.where(ends, 0, limit).tolist()
+    bought = buy_and_hold_targets(starts, position_limit=limit)
+    assert bought.tolist() == [limit] * 30
 
 
 def test_a_flat_prediction_never_takes_a_position() -> None:
     flat = np.tile([0.0, 1.0, 0.0], (20, 1))
-    starts, ends = block_bounds(np.zeros(20, dtype=np.int64), np.zeros(20, dtype=np.int64))
+    starts, _ = block_bounds(np.zeros(20, dtype=np.int64), np.zeros(20, dtype=np.int64))
     targets = target_positions(
-        flat, threshold=0.34, hold_decisions=5, position_limit=1.0, starts=starts, ends=ends
+        flat, threshold=0.34, hold_decisions=5, position_limit=1.0, starts=starts
     )
     assert targets.tolist() == [0.0] * 20
 

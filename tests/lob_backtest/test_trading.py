@@ -12,6 +12,8 @@ from lob_backtest.config import BacktestConfig, CostsConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import Costs
 from lob_backtest.errors import SignalError
+from lob_backtest.execution import Execution
+from lob_backtest.latency import FixedLatency
 from lob_backtest.metrics import portfolio_metrics
 from lob_backtest.orders import Span, orders_from_targets
 from lob_backtest.portfolio import Account, simulate
@@ -19,6 +21,8 @@ from lob_backtest.predictions import Predictions
 from lob_backtest.trading import break_even, closings_per_bar, trade
 from tests.lob_backtest.books import SECOND, book_from_mids, seconds
 from tests.lob_backtest.judged import BACKTEST, walk
+
+AT_ONCE = Execution(kind="touch", latency=FixedLatency(ns=0))
 
 
 def account(*, gross: float, spread: float, fees: float, traded: float) -> Account:
@@ -74,7 +78,7 @@ def test_at_the_break_even_multiple_the_simulated_net_profit_is_nothing(seed, fe
     wanted[: 2 * n_trades : 2] = rng.choice([-1.0, 1.0, 2.0], n_trades)
     wanted[-1] = 0.0
     orders = orders_from_targets(
-        book, book.time_ns, np.zeros(60, dtype=np.int64), wanted, latency_ns=0
+        book, book.time_ns, np.zeros(60, dtype=np.int64), wanted, execution=AT_ONCE
     )
     costs = Costs.proportional(fee_bps)
     run = {
@@ -154,7 +158,7 @@ def test_validation_decisions_that_trade_after_the_test_block_began_are_not_chos
     late = ModelPredictions(
         test=certain(book.time_ns[40:50]), validation=certain(book.time_ns[20:30])
     )
-    with pytest.raises(SignalError, match="no validation decision of fold 0 trades before"):
+    with pytest.raises(SignalError, match="no two validation decisions of fold 0 trade before"):
         trade(book, {"model": late}, long_latency)
 
 
@@ -224,7 +228,7 @@ def test_round_trips_are_counted_in_the_bar_in_which_they_close():
     wanted = np.zeros(30)
     wanted[1:12], wanted[12:25] = 1.0, -1.0
     orders = orders_from_targets(
-        book, book.time_ns, np.zeros(30, dtype=np.int64), wanted, latency_ns=0
+        book, book.time_ns, np.zeros(30, dtype=np.int64), wanted, execution=AT_ONCE
     )
     (own,) = simulate(
         book,

@@ -275,6 +275,6 @@ def test_baselines_come_from_the_config_alone(made):
 
 def test_orders_larger_than_what_stands_at_the_touch_are_counted(made):
     small = scored(made, backtest=replace(BACKTEST, position_limit=1e-6))["backtest"]
-    large = scored(made, backtest=replace(BACKTEST, position_limit=1e6))["backtest"]
+    large = scored(made, backtest=replace(BACKTEST, position_limit=200.0))["backtest"]
     assert small["orders_above_touch"] == 0 < small["orders"]
     assert large["orders_above_touch"] == large["orders"]

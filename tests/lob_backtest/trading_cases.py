@@ -6,30 +6,51 @@ import numpy as np
 
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.costs import Costs
-from lob_backtest.orders import Orders, Span, fold_spans, orders_from_targets
+from lob_backtest.execution import Execution
+from lob_backtest.latency import FixedLatency
+from lob_backtest.orders import Orders, Span, block_closes, fold_spans, orders_from_targets
 from lob_backtest.portfolio import Account
-from lob_backtest.signals import block_bounds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """What a strategy decided on a book."""
+    """What a strategy decided on a book; ``all_decided_ns`` are its decisions unless given."""
 
     book: Book
     decided_ns: IntArray
     fold: IntArray
     targets: FloatArray
     latency_ns: int
+    all_decided_ns: IntArray | None = None
+
+    @property
+    def execution(self) -> Execution:
+        return Execution(kind="touch", latency=FixedLatency(ns=self.latency_ns))
+
+    @property
+    def closes_ns(self) -> IntArray:
+        return block_closes(self.book, self.decided_ns, self.all_decided_ns)
 
     @property
     def orders(self) -> Orders:
         return orders_from_targets(
-            self.book, self.decided_ns, self.fold, self.targets, latency_ns=self.latency_ns
+            self.book,
+            self.decided_ns,
+            self.fold,
+            self.targets,
+            execution=self.execution,
+            closes_ns=self.closes_ns,
         )
 
     @property
     def spans(self) -> list[Span]:
-        return fold_spans(self.book, self.decided_ns, self.fold, latency_ns=self.latency_ns)
+        return fold_spans(
+            self.book,
+            self.decided_ns,
+            self.fold,
+            execution=self.execution,
+            closes_ns=self.closes_ns,
+        )
 
 
 def random_case(
@@ -49,7 +70,7 @@ def random_case(
         book=book,
         decided_ns=decided_ns,
         fold=fold,
-        targets=random_targets(rng, book, decided_ns, fold, limit=limit),
+        targets=random_targets(rng, n, limit=limit),
         latency_ns=latency_ns,
     )
 
@@ -62,11 +83,8 @@ def random_decisions(rng: np.random.Generator, book: Book, n: int) -> IntArray:
     return np.unique(book.time_ns[rows] + (share * gap).astype(np.int64))
 
 
-def random_targets(
-    rng: np.random.Generator, book: Book, decided_ns: IntArray, fold: IntArray, *, limit: float
-) -> FloatArray:
-    _, ends = block_bounds(fold, book.session[book.row_known_at(decided_ns)])
-    return np.where(ends, 0.0, limit * rng.integers(-1, 2, decided_ns.size))
+def random_targets(rng: np.random.Generator, n: int, *, limit: float) -> FloatArray:
+    return limit * rng.integers(-1, 2, n)
 
 
 @dataclass(frozen=True, kw_only=True)
