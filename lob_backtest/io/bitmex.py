@@ -93,9 +93,9 @@ def _rows(
 
 
 def _parsed(place: Place, batch: pa.RecordBatch, n_levels: int, tick_size: float) -> Rows:
-    ms = integers(batch, "ms")
+    ms = integers(place, batch, "ms")
     place.refuse((ms < 0) | (ms > 999), "milliseconds that are not 0 to 999")
-    seconds = np.asarray(batch.column("seconds").cast(pa.int64()).to_numpy(zero_copy_only=False))
+    seconds = integers(place, batch, "seconds")
     ask_price, ask_size, bid_price, bid_size = (
         matrix(batch, _COLUMNS[group][:n_levels])[0] for group in _GROUPS
     )

@@ -28,13 +28,23 @@ class Side:
         name: ``"ask"`` or ``"bid"``.
         price: ``(n, L)`` currency units.
         size: ``(n, L)``; 0 marks a missing level.
-        is_missing: ``(n, L)`` levels that the file marks as missing, or None where it has no mark.
+        is_missing: ``(n, L)`` levels whose price the file marks as missing, or None where it has no
+            such mark.
     """
 
     name: str
     price: FloatArray
     size: FloatArray
     is_missing: BoolArray | None = None
+
+    def chosen(self, rows: BoolArray) -> "Side":
+        """These rows only."""
+        return Side(
+            name=self.name,
+            price=self.price[rows],
+            size=self.size[rows],
+            is_missing=None if self.is_missing is None else self.is_missing[rows],
+        )
 
 
 @dataclass(kw_only=True)
@@ -92,9 +102,12 @@ def matrix(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[FloatArray, Boo
     return values, is_null
 
 
-def integers(batch: pa.RecordBatch, name: str) -> IntArray:
-    """A column of whole numbers."""
-    return np.asarray(batch.column(name).to_numpy(zero_copy_only=False), dtype=np.int64)
+def integers(place: Place, batch: pa.RecordBatch, name: str) -> IntArray:
+    """``(n,)`` a column of whole numbers (or instants), none of which may be missing."""
+    column = batch.column(name)
+    if column.null_count:
+        place.refuse(column.is_null().to_numpy(zero_copy_only=False), f"{name} is missing")
+    return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def texts(batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
@@ -118,6 +131,7 @@ def needed(source_format: str, name: object, missing: Sequence[tuple[str, str]])
 def _in_ticks(place: Place, side: Side, tick_size: float) -> tuple[IntArray, FloatArray]:
     price, size, name = side.price, side.size, side.name
     if side.is_missing is not None:
+        _refuse(place, side.is_missing & (size > 0), f"{name} size", size, "without a price")
         size, price = np.where(side.is_missing, 0, size), np.where(side.is_missing, 0, price)
     _refuse(place, ~np.isfinite(price), f"{name} price", price, "no finite number")
     _refuse(place, ~np.isfinite(size), f"{name} size", size, "no finite number")

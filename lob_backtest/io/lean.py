@@ -128,29 +128,34 @@ def _rows(
         counts.events_noted["not regular by their condition"] += int(
             (~is_regular[conditions.indices.to_numpy()]).sum()
         )
-        kept = _says_something(batch, counts)
+        kept = _says_something(place, batch, counts)
         if kept.any():
-            yield _quoted(batch.filter(pa.array(kept)), quotes, midnight_ns, units)
+            said = batch.filter(pa.array(kept))
+            yield _quoted(place.chosen(kept), said, quotes, midnight_ns, units)
 
 
-def _says_something(batch: pa.RecordBatch, counts: Counts) -> BoolArray:
-    is_suspicious = integers(batch, "suspicious") == 1
-    is_empty = (integers(batch, "bid_price") == 0) & (integers(batch, "ask_price") == 0)
+def _says_something(place: Place, batch: pa.RecordBatch, counts: Counts) -> BoolArray:
+    is_suspicious = integers(place, batch, "suspicious") == 1
+    is_empty = (integers(place, batch, "bid_price") == 0) & (
+        integers(place, batch, "ask_price") == 0
+    )
     counts.rows_dropped["suspicious"] += int(is_suspicious.sum())
     counts.rows_dropped["neither side said"] += int((is_empty & ~is_suspicious).sum())
     kept: BoolArray = ~is_suspicious & ~is_empty
     return kept
 
 
-def _quoted(batch: pa.RecordBatch, quotes: _Quotes, midnight_ns: int, units: int) -> Rows:
+def _quoted(
+    place: Place, batch: pa.RecordBatch, quotes: _Quotes, midnight_ns: int, units: int
+) -> Rows:
     bid_price, bid_size = quotes.bid.after(
-        integers(batch, "bid_price"), integers(batch, "bid_size")
+        integers(place, batch, "bid_price"), integers(place, batch, "bid_size")
     )
     ask_price, ask_size = quotes.ask.after(
-        integers(batch, "ask_price"), integers(batch, "ask_size")
+        integers(place, batch, "ask_price"), integers(place, batch, "ask_size")
     )
     return Rows(
-        time_ns=midnight_ns + integers(batch, "ms") * 1_000_000,
+        time_ns=midnight_ns + integers(place, batch, "ms") * 1_000_000,
         ask_ticks=(ask_price // units)[:, None],
         ask_size=ask_size[:, None],
         bid_ticks=(bid_price // units)[:, None],
@@ -159,11 +164,14 @@ def _quoted(batch: pa.RecordBatch, quotes: _Quotes, midnight_ns: int, units: int
 
 
 def _check(place: Place, batch: pa.RecordBatch, units: int) -> None:
-    ms, suspicious = integers(batch, "ms"), integers(batch, "suspicious")
+    ms, suspicious = integers(place, batch, "ms"), integers(place, batch, "suspicious")
     place.refuse((ms < 0) | (ms >= _MS_PER_DAY), "a time that is not within a day of milliseconds")
     place.refuse((suspicious != 0) & (suspicious != 1), "a suspicious flag that is not 0 or 1")
     for side in ("bid", "ask"):
-        price, size = integers(batch, f"{side}_price"), integers(batch, f"{side}_size")
+        price, size = (
+            integers(place, batch, f"{side}_price"),
+            integers(place, batch, f"{side}_size"),
+        )
         place.refuse((price < 0) | (price > _MOST), f"{side} price that is negative or too large")
         place.refuse((size < 0) | (size > _MOST), f"{side} size that is negative or too large")
         place.refuse((price == 0) & (size > 0), f"{side} size without a price")

@@ -71,11 +71,12 @@ def readable(name: Path | str, wanted: str) -> Iterator[None]:
             ) from error
 
 
-def first_line(path: Path | str, wanted: str) -> str:
-    """The first line of a text file, without its end."""
+def first_lines(path: Path | str, wanted: str, n: int) -> list[str]:
+    """The first ``n`` lines of a text file (fewer where it has fewer), without their ends."""
     with opened(path, wanted) as file, readable(path, wanted):
-        line = file.stream.readline(1 << 20)
-        return line.decode("utf-8-sig").rstrip("\r\n")
+        lines = [file.stream.readline(1 << 20) for _ in range(n)]
+    with readable(path, wanted):
+        return [line.decode("utf-8-sig").rstrip("\r\n") for line in lines if line]
 
 
 def _unpacked(
