@@ -4,6 +4,7 @@ One row is one decision: what the model said at ``decided_ns``, what came true a
 and up to when (``train_end_ns``) anything that was fitted or chosen for it had looked.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,14 +39,16 @@ class Predictions:
     """Class probabilities of one model for one instrument; construction checks the contract.
 
     Attributes:
-        instrument: the book's instrument.
+        instrument: the book's instrument; of a pool, all of them.
         fold: ``(D,)`` int64, never decreasing.
-        decided_ns: ``(D,)`` int64, strictly increasing inside a fold.
+        decided_ns: ``(D,)`` int64, strictly increasing inside a fold; in a pool decisions of
+            different instruments may share an instant.
         label_end_ns: ``(D,)`` int64, last instant whose data the label used, >= decided_ns.
         train_end_ns: ``(D,)`` int64, last instant whose data training or choosing used; strictly
             before decided_ns.
         label: ``(D,)`` int64: 0 down, 1 flat, 2 up, -1 unknown.
         probability: ``(D, 3)`` float64 in the order down, flat, up; rows sum to 1 within 1e-4.
+        is_pool: whether several instruments are in it, see ``pool``; a table on disk never is.
 
     Raises:
         PredictionsError: any of the above does not hold.
@@ -58,6 +61,7 @@ class Predictions:
     train_end_ns: IntArray
     label: IntArray
     probability: FloatArray
+    is_pool: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -86,6 +90,7 @@ class Predictions:
             train_end_ns=self.train_end_ns[mask],
             label=self.label[mask],
             probability=self.probability[mask],
+            is_pool=self.is_pool,
         )
 
 
@@ -105,6 +110,33 @@ def concatenate(parts: list[Predictions]) -> Predictions:
         train_end_ns=np.concatenate([part.train_end_ns for part in parts]),
         label=np.concatenate([part.label for part in parts]),
         probability=np.concatenate([part.probability for part in parts]),
+    )
+
+
+def pool(tables: Sequence[Predictions]) -> Predictions:
+    """The decisions of several instruments in one table, by fold and time: how they are measured
+    together. Of one instrument, its own table.
+
+    Raises:
+        PredictionsError: an instrument twice.
+    """
+    names = [table.instrument for table in tables]
+    if len(set(names)) != len(names):
+        raise PredictionsError(f"got the instruments {names}; needs each of them once")
+    if len(tables) == 1:
+        return tables[0]
+    fold = np.concatenate([table.fold for table in tables])
+    decided_ns = np.concatenate([table.decided_ns for table in tables])
+    order = np.lexsort((decided_ns, fold))
+    return Predictions(
+        instrument=" + ".join(names),
+        fold=fold[order],
+        decided_ns=decided_ns[order],
+        label_end_ns=np.concatenate([table.label_end_ns for table in tables])[order],
+        train_end_ns=np.concatenate([table.train_end_ns for table in tables])[order],
+        label=np.concatenate([table.label for table in tables])[order],
+        probability=np.concatenate([table.probability for table in tables])[order],
+        is_pool=True,
     )
 
 
@@ -128,20 +160,39 @@ def write_predictions(predictions: Predictions, path: Path | str) -> None:
 
 
 def read_predictions(path: Path | str) -> Predictions:
-    """Read a predictions table.
+    """Read a predictions table of one instrument.
 
     Raises:
         FormatError: no such file, no Parquet, or columns missing.
         PredictionsError: the table breaks its contract.
     """
+    return predictions_from(_read_frame(path), source=str(path))
+
+
+def read_instruments(path: Path | str) -> list[Predictions]:
+    """Read a predictions table that may hold several instruments: one each, in order of name.
+
+    Raises:
+        FormatError, PredictionsError: as for ``read_predictions``.
+    """
+    frame = _read_frame(path)
+    if "instrument" not in frame.columns or frame.empty:
+        return [predictions_from(frame, source=str(path))]  # which says what is wrong
+    if frame["instrument"].isna().any():
+        raise PredictionsError(f"{path}: {int(frame['instrument'].isna().sum())} rows have no "
+                               "instrument; needs its name in each")  # fmt: skip
+    parts = frame.groupby(frame["instrument"].astype(str), sort=True)
+    return [predictions_from(part, source=f"{path}, {name}") for name, part in parts]
+
+
+def _read_frame(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path}: no such file; a predictions table (Parquet) is needed")
     try:
-        frame = pd.read_parquet(path)
+        return pd.read_parquet(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FormatError(f"{path}: not a Parquet file ({error})") from error
-    return predictions_from(frame, source=str(path))
 
 
 def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Predictions:
@@ -202,7 +253,8 @@ def _check(table: Predictions) -> None:
         (table.label_end_ns < table.decided_ns, "label_end_ns < decided_ns"),
     ]  # fmt: skip
     step = np.diff(table.fold, prepend=table.fold[0])
-    within = np.diff(table.decided_ns, prepend=table.decided_ns[0] - 1) <= 0
+    least = 0 if table.is_pool else 1
+    within = np.diff(table.decided_ns, prepend=table.decided_ns[0] - 1) < least
     rules.append((step < 0, "a fold number that goes back"))
     rules.append(((step == 0) & within, "unsorted or duplicated decisions in a fold"))
     for bad, what in rules:
