@@ -124,8 +124,8 @@ def _warnings(
     if below is not None and below > most_below:
         found.append(
             f"{below:.1%} of the up and down labels moved by less than the cheapest round trip "
-            f"(half of them cost more than {trip:.3g} ticks): a model that is right about them "
-            "loses money all the same; lengthen the horizon, raise data.label.threshold_ticks, or "
-            "take labels of kind executable"
+            f"(median {trip:.3g} ticks): a model that is right about them loses money all the "
+            "same; lengthen the horizon, raise data.label.threshold_ticks, or take labels of "
+            "kind executable"
         )
     return found
