@@ -57,7 +57,7 @@ def run_alarms(
     *,
     prepared: Prepared | None,
     f1_lift: float,
-    net_return: float | None,
+    passes: bool,
     seed: int,
 ) -> list[Alarm]:
     """Every alarm on the test decisions of a model.
@@ -68,7 +68,7 @@ def run_alarms(
         baseline: those that its F1 is measured against, on the same decisions.
         prepared: where the decisions came from; None leaves out what needs it.
         f1_lift: limit of that gate.
-        net_return: of the model after costs; None where nothing was traded.
+        passes: whether the result passes its gates, so that there is something to survive.
         seed: of everything drawn.
     """
     rng = np.random.default_rng(seed)
@@ -76,8 +76,8 @@ def run_alarms(
     other = None if baseline is None else evidence(book, baseline)
     alarms = [
         foresight(seen),
-        shuffled_labels(seen, other, limit=f1_lift, rng=rng),
-        shuffled_sides(seen, net_return=net_return, rng=rng),
+        shuffled_labels(seen, other, limit=f1_lift, passes=passes, rng=rng),
+        shuffled_sides(seen, passes=passes, rng=rng),
         late_by_one(seen),
         late_by_horizon(seen),
     ]

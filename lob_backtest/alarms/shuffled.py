@@ -5,7 +5,8 @@
 
 A model that tells moves apart loses everything by it. What survives never came from timing: class
 shares that drift, a side that was simply held while the market rose, rows that do not belong
-together. A result that passes and survives fails the report.
+together. A result that passes its gates and survives fails the report; one that passes none has
+nothing to lose.
 """
 
 import math
@@ -27,13 +28,15 @@ def shuffled_labels(
     baseline: Evidence | None,
     *,
     limit: float,
+    passes: bool,
     rng: np.random.Generator,
 ) -> Alarm:
-    """Raised where the lift reaches its limit, but not the part of it that shuffling destroys.
+    """Raised where a result passes though the lift that shuffling destroys is below the limit.
 
     Args:
-        model, baseline: on the same decisions; None takes no lift but the F1 of chance: not tried.
+        model, baseline: on the same decisions; without a baseline it is not tried.
         limit: of the ``f1_lift`` gate.
+        passes: whether the result passes its gates.
         rng: randomness.
     """
     if baseline is None:
@@ -48,7 +51,7 @@ def shuffled_labels(
     chance = float((1 + np.sum(np.asarray(shuffles) >= own)) / (1 + len(shuffles)))
     return Alarm(
         name="shuffled_labels",
-        raised=own >= limit and own - typical < limit,
+        raised=passes and own - typical < limit,
         value=own - typical,
         limit=limit,
         reason=f"lift of weighted F1 {own:+.4f}, with the labels shuffled within blocks "
@@ -56,20 +59,19 @@ def shuffled_labels(
     )
 
 
-def shuffled_sides(model: Evidence, *, net_return: float | None, rng: np.random.Generator) -> Alarm:
-    """Raised where the model earns, and half of what its sides caught is caught without timing.
+def shuffled_sides(model: Evidence, *, passes: bool, rng: np.random.Generator) -> Alarm:
+    """Raised where a result passes though half of what its sides caught is caught without timing.
 
     Args:
         model: the judged one.
-        net_return: after costs; None where nothing was traded.
+        passes: whether the result passes its gates.
         rng: randomness.
     """
     name = "shuffled_sides"
     own = float((model.side * model.move_ticks).sum())
-    if net_return is None or own <= 0:
-        why = "nothing was traded" if net_return is None else "the model's sides caught nothing"
+    if own <= 0:
         return Alarm(name=name, raised=None, value=None, limit=MOST_SURVIVING,
-                     reason=f"not tried: {why}")  # fmt: skip
+                     reason="not tried: the model's sides caught nothing")  # fmt: skip
     caught = [
         float((model.side[order] * model.move_ticks).sum())
         for order in _orders(model, rng=rng, n=_n_shuffles(model.n))
@@ -77,7 +79,7 @@ def shuffled_sides(model: Evidence, *, net_return: float | None, rng: np.random.
     surviving = float(np.mean(caught)) / own
     return Alarm(
         name=name,
-        raised=net_return > 0 and surviving >= MOST_SURVIVING,
+        raised=passes and surviving >= MOST_SURVIVING,
         value=surviving,
         limit=MOST_SURVIVING,
         reason=f"of what the model's sides caught, {surviving:.0%} is caught as well by sides "

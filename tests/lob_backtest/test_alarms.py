@@ -28,6 +28,7 @@ from lob_backtest.config import (
     CostsConfig,
     DataConfig,
     DecisionsConfig,
+    GatesConfig,
     LabelConfig,
     WalkForwardConfig,
 )
@@ -35,8 +36,7 @@ from lob_backtest.contenders import predict_baselines
 from lob_backtest.predictions import Predictions
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.synthetic import synthetic_book
-from lob_backtest.trading import trade
-from lob_backtest.walk_forward import classification_over_folds
+from lob_backtest.walk_forward import score
 from tests.lob_backtest.books import book_from_mids, seconds
 
 FIXED_KINDS = ("mid_move", "smoothed", "smoothed_forward")
@@ -136,15 +136,15 @@ def clean_alarms(seed: int) -> list[str]:
     """Alarms of an honest baseline against the best of all, half of them on martingales."""
     book, prepared = prepared_book(seed, signal=seed % 2, rows=6000)
     tables = predict_baselines(book, prepared, seed=seed)
-    f1 = {name: classification_over_folds(own.test)["f1_weighted"] for name, own in tables.items()}
     model = tables.pop("logistic" if seed % 4 < 2 else "boosting")
-    best = max(tables, key=lambda name: f1[name])
-    backtest = BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0)
-    traded = trade(book, {"model": model}, backtest)
+    report = score(
+        book, model, tables, prepared=prepared, seed=seed, n_resamples=20,
+        backtest=BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0),
+        gates=GatesConfig(off=["train_eval_gap", "grad_norm"]),
+    )  # fmt: skip
     alarms = run_alarms(
-        book, model.test, tables[best].test,
-        prepared=prepared, f1_lift=0.02, seed=seed,
-        net_return=float(traded.accounts["model"].net_pnl.sum()),
+        book, model.test, tables[report["baseline"]].test,
+        prepared=prepared, f1_lift=0.02, passes=report["verdict"] == "pass", seed=seed,
     )  # fmt: skip
     return [alarm.name for alarm in alarms if alarm.raised]
 
@@ -180,11 +180,11 @@ def test_a_lift_from_drifting_class_shares_survives_the_shuffling_and_is_raised(
     label, common = drifting(rng)
     model = made(label, sure_of(common), np.zeros(6000))
     baseline = made(label, sure_of(rng.integers(0, 3, 6000)), np.zeros(6000))
-    alarm = shuffled_labels(model, baseline, limit=0.02, rng=rng)
+    alarm = shuffled_labels(model, baseline, limit=0.02, passes=True, rng=rng)
     assert alarm.raised
     timed = np.where(rng.random(6000) < 0.5, label, rng.integers(0, 3, 6000))
     honest = made(label, sure_of(timed), np.zeros(6000))
-    assert not shuffled_labels(honest, baseline, limit=0.02, rng=rng).raised
+    assert not shuffled_labels(honest, baseline, limit=0.02, passes=True, rng=rng).raised
 
 
 def test_a_side_held_while_the_market_rose_survives_the_shuffling_and_is_raised() -> None:
@@ -192,12 +192,10 @@ def test_a_side_held_while_the_market_rose_survives_the_shuffling_and_is_raised(
     move = rng.standard_normal(5000) + 0.5
     label = np.digitize(move, [-0.5, 0.5])
     long = made(label, sure_of(np.full(5000, 2)), move)
-    assert shuffled_sides(long, net_return=0.01, rng=rng).raised
-    assert not shuffled_sides(long, net_return=-0.01, rng=rng).raised
+    assert shuffled_sides(long, passes=True, rng=rng).raised
+    assert not shuffled_sides(long, passes=False, rng=rng).raised
     timed = np.where(rng.random(5000) < 0.6, label, rng.integers(0, 3, 5000))
-    assert not shuffled_sides(
-        made(label, sure_of(timed), move - 0.5), net_return=0.01, rng=rng
-    ).raised
+    assert not shuffled_sides(made(label, sure_of(timed), move - 0.5), passes=True, rng=rng).raised
 
 
 def test_shuffles_stay_within_folds_and_keep_every_label() -> None:
@@ -207,7 +205,7 @@ def test_shuffles_stay_within_folds_and_keep_every_label() -> None:
     seen = made(label, sure_of(label), np.zeros(6000), fold=fold)
     baseline = made(label, sure_of(np.ones(6000, dtype=np.int64)), np.zeros(6000), fold=fold)
     # Each fold has one label only: shuffling within it changes nothing, so nothing is destroyed.
-    alarm = shuffled_labels(seen, baseline, limit=0.02, rng=rng)
+    alarm = shuffled_labels(seen, baseline, limit=0.02, passes=True, rng=rng)
     assert (alarm.raised, alarm.value) == (True, 0.0)
 
 
