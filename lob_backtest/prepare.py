@@ -209,8 +209,8 @@ def prepare_combinatorial(
         test_groups=walk_forward.test_groups,
         embargo_ns=round(walk_forward.embargo_ms * NS_PER_MS),
     )
-    known = np.isfinite(moves.move_ticks)
-    folds = tuple(replace(fold, train=fold.train[known[fold.train]]) for fold in splits.folds)
+    is_known = np.isfinite(moves.move_ticks)
+    folds = tuple(_with_known_train(fold, is_known) for fold in splits.folds)
     return PreparedPaths(
         instrument=book.meta.instrument,
         data=data,
@@ -243,15 +243,25 @@ def _prepared(
 
 def _with_known_labels(fold: Fold, is_known: BoolArray) -> Fold:
     """The fold with known labels only, in all parts but test."""
-    for name, rows in fold.parts.items():
-        if name != "test" and not is_known[rows].any():
+    kept = {}
+    for name in ("train", "train_dev", "validation"):
+        rows: IntArray = getattr(fold, name)
+        kept[name] = rows[is_known[rows]]
+        if rows.size and not kept[name].size:
             raise _none_known(f"fold {fold.fold}", name)
+    before = fold.train.size + fold.train_dev.size + fold.validation.size
     return replace(
         fold,
-        train=fold.train[is_known[fold.train]],
-        train_dev=fold.train_dev[is_known[fold.train_dev]],
-        validation=fold.validation[is_known[fold.validation]],
+        train=kept["train"],
+        train_dev=kept["train_dev"],
+        validation=kept["validation"],
+        n_unknown=before - sum(rows.size for rows in kept.values()),
     )
+
+
+def _with_known_train(fold: CombinatorialFold, is_known: BoolArray) -> CombinatorialFold:
+    train = fold.train[is_known[fold.train]]
+    return replace(fold, train=train, n_unknown=fold.train.size - train.size)
 
 
 def _threshold(moves: Moves, train: IntArray, config: LabelConfig, of: str) -> float:

@@ -38,6 +38,8 @@ class CombinatorialFold:
         train, test: int64 indices into the decisions, increasing, never empty.
         n_purged: decisions taken off train because their label overlaps one of test.
         n_embargoed: decisions taken off train because they follow a label of test too soon.
+        n_unknown: decisions taken off train since, because their label is not known
+            (``lob_backtest.prepare``).
     """
 
     fold: int
@@ -46,6 +48,7 @@ class CombinatorialFold:
     test: IntArray
     n_purged: int
     n_embargoed: int
+    n_unknown: int = 0
 
     @property
     def parts(self) -> dict[str, IntArray]:

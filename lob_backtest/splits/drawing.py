@@ -23,6 +23,9 @@ class Parted(Protocol):
     def fold(self) -> int: ...
 
     @property
+    def n_unknown(self) -> int: ...
+
+    @property
     def parts(self) -> Mapping[str, IntArray]: ...
 
 
@@ -78,7 +81,7 @@ def fold_blocks(fold: Parted, decided_ns: IntArray) -> list[dict[str, str | int]
 
 
 def _left_out(fold: Parted, n: int) -> IntArray:
-    """Decisions in the fold's span that are in none of its parts: they were purged."""
+    """Decisions in the fold's span that are in none of its parts."""
     is_free = np.ones(n, dtype=np.bool_)
     rows = np.concatenate(list(fold.parts.values()))
     is_free[rows] = False
@@ -93,4 +96,5 @@ def _legend(folds: Sequence[Parted]) -> str:
     marks = [f"{mark} {_TITLES.get(part, part)}" for part, mark in _MARKS.items() if part in shown]
     both_sides = any(isinstance(fold, CombinatorialFold) for fold in folds)
     why = _WHY_PURGED_BOTH_SIDES if both_sides else _WHY_PURGED
-    return f"     {'   '.join(marks)}   {_PURGED} purged: {why}"
+    unknown = "; or label unknown" if any(fold.n_unknown for fold in folds) else ""
+    return f"     {'   '.join(marks)}   {_PURGED} purged: {why}{unknown}"

@@ -37,6 +37,8 @@ class Fold:
         n_purged: decisions taken off train, train-dev and validation.
         n_dropped: decisions since the test block before (after the last fold: also those up to the
             end) that no test block holds, because the rest of their session was too short for one.
+        n_unknown: decisions taken off train, train-dev and validation since, because their label is
+            not known (``lob_backtest.prepare``).
     """
 
     fold: int
@@ -49,6 +51,7 @@ class Fold:
     n_purged: int
     n_dropped: int = 0
     train_dev: IntArray = field(default_factory=_no_decisions)
+    n_unknown: int = 0
 
     @property
     def parts(self) -> dict[str, IntArray]:

@@ -10,18 +10,16 @@ from hypothesis import strategies as st
 
 from lob_backtest.book import IntArray
 from lob_backtest.errors import SplitError
-from lob_backtest.splits import Fold, draw_folds, holdout_fold, walk_forward_folds
-from tests.lob_backtest.books import DAY, SECOND
-
-
-def decisions(n: int, *, horizon: int = 0, day: int | None = None) -> dict[str, IntArray]:
-    """n decisions a second apart, ``day`` a session, labels known ``horizon`` decisions later."""
-    number = np.arange(n)
-    session = number // (day or n)
-    decided_ns = (number % (day or n)) * SECOND + session * DAY
-    last = np.append(np.flatnonzero(np.diff(session)), n - 1)
-    label_end = decided_ns[np.minimum(number + horizon, last[session])]
-    return {"decided_ns": decided_ns, "label_end_ns": label_end, "session": session}
+from lob_backtest.splits import (
+    Fold,
+    draw_folds,
+    fold_blocks,
+    holdout_fold,
+    walk_forward_folds,
+)
+from tests.lob_backtest.books import SECOND
+from tests.lob_backtest.timetables import regular as decisions
+from tests.lob_backtest.timetables import timetables
 
 
 def walk(
@@ -88,6 +86,56 @@ def test_an_embargo_as_long_as_validation_leaves_none_of_it():
         walk(decisions(13), 5, 4, 4, embargo_ns=4 * SECOND)
 
 
+def test_train_dev_stands_between_train_and_validation():
+    folds = walk(decisions(14), 4, 2, 3, train_dev=2)
+    assert [(*blocks(fold), fold.train_dev.tolist()) for fold in folds] == [
+        ([0, 1, 2, 3], [6, 7], [8, 9, 10], [4, 5]),
+        ([3, 4, 5, 6], [9, 10], [11, 12, 13], [7, 8]),
+    ]
+    expanding = walk(decisions(14), 4, 2, 3, train_dev=2, mode="expanding")
+    assert [blocks(fold)[0] for fold in expanding] == [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6]]
+    assert [fold.train_dev.tolist() for fold in expanding] == [[4, 5], [7, 8]]
+
+
+def test_without_train_dev_the_block_is_empty_and_nothing_else_changes():
+    made = decisions(30, horizon=1)
+    for plain, asked in zip(walk(made, 8, 4, 6), walk(made, 8, 4, 6, train_dev=0), strict=True):
+        assert blocks(plain) == blocks(asked)
+        assert plain.train_dev.tolist() == asked.train_dev.tolist() == []
+        assert list(plain.parts) == ["train", "validation", "test"]
+
+
+def test_train_is_purged_towards_train_dev_and_train_dev_towards_validation():
+    # Labels are known 2 decisions later: each block but the last loses its last 2.
+    (fold,) = walk(decisions(17, horizon=2), 5, 4, 4, train_dev=4)
+    assert blocks(fold) == ([0, 1, 2], [9, 10], [13, 14, 15, 16])
+    assert fold.train_dev.tolist() == [5, 6]
+    assert fold.n_purged == 6
+    # Train-dev is not counted in what was learned or chosen from, nor could it be the last of it.
+    assert fold.train_end_ns == 12 * SECOND
+
+
+def test_train_dev_is_counted_in_days_and_seconds_too():
+    (fold,) = walk(decisions(16, day=4), 1, 1, 1, unit="days", train_dev=1)
+    assert fold.train_dev.tolist() == [4, 5, 6, 7]
+    made = decisions(50, day=25)
+    fold = walk(made, 10, 5, 7, unit="seconds", train_dev=3)[0]
+    assert (fold.train.tolist(), fold.train_dev.tolist()) == (list(range(10)), [10, 11, 12])
+    assert fold.validation.tolist() == list(range(13, 18))
+
+
+def test_a_train_dev_block_that_the_purge_empties_is_an_error():
+    with pytest.raises(
+        SplitError,
+        match="fold 0: of 5 train, 2 train-dev and 4 validation decisions, 3, 0 and 2 are left",
+    ):
+        walk(decisions(15, horizon=2), 5, 4, 4, train_dev=2)
+    with pytest.raises(SplitError, match="train=4, train_dev=3, validation=2 and test=3 need 12 d"):
+        walk(decisions(10), 4, 2, 3, train_dev=3)
+    with pytest.raises(SplitError, match=r"train_dev=-1, .*needs lengths above 0"):
+        walk(decisions(11), 4, 2, 3, train_dev=-1)
+
+
 def test_a_test_block_ends_with_its_session_and_a_short_remainder_is_dropped():
     # Days of 7: after the first day, blocks of 4 are 7-10 and 11-13 (3 is more than half), then
     # 14-17 and 18-20; with blocks of 5 the remainder of 2 is dropped.
@@ -145,6 +193,16 @@ def test_a_holdout_takes_fractions_and_purges_the_same_way():
     assert fold.n_purged == 2
     partial = holdout_fold(**decisions(20), train=0.25, validation=0.25, test=0.25)
     assert blocks(partial) == (list(range(5)), list(range(5, 10)), list(range(10, 15)))
+
+
+def test_a_holdout_may_have_a_train_dev_part():
+    fold = holdout_fold(
+        **decisions(20, horizon=1), train=0.4, train_dev=0.1, validation=0.2, test=0.3
+    )
+    assert blocks(fold) == (list(range(7)), [10, 11, 12], list(range(14, 20)))
+    assert (fold.train_dev.tolist(), fold.n_purged) == ([8], 3)
+    with pytest.raises(SplitError, match=r"train_dev=0\.5, .*add up to at most 1"):
+        holdout_fold(**decisions(20), train=0.4, train_dev=0.5, validation=0.2, test=0.3)
 
 
 def test_too_few_decisions_name_the_windows():
@@ -222,17 +280,28 @@ def test_the_drawing_shows_every_block():
     assert coarse[:2] == ["  0 |*..xx |", "  1 | **..x|"]
 
 
-@st.composite
-def timetables(draw: st.DrawFn) -> dict[str, IntArray]:
-    """Decisions at random instants of random sessions, with label ends in no order at all."""
-    sizes = draw(st.lists(st.integers(1, 40), min_size=1, max_size=6))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    session = np.repeat(np.arange(len(sizes)), sizes)
-    gap = rng.integers(1, 5 * SECOND, session.size)
-    decided_ns = np.cumsum(gap) + session * DAY
-    longest = draw(st.sampled_from([1, 5 * SECOND, 60 * SECOND, 2 * DAY]))
-    label_end_ns = decided_ns + rng.integers(0, longest, session.size)
-    return {"decided_ns": decided_ns, "label_end_ns": label_end_ns, "session": session}
+def test_the_drawing_marks_train_dev_and_says_what_the_dots_are():
+    made = decisions(18, horizon=1)
+    drawn = draw_folds(walk(made, 6, 4, 4, train_dev=4), made["decided_ns"], width=18)
+    assert drawn.splitlines() == [
+        "  0 |*****.ddd.vvv.xxxx|",
+        "     * train   d train-dev   v validation   x test   . purged: label_end >= first "
+        "decision of the next block",
+    ]
+
+
+def test_blocks_tell_where_each_part_lies_and_how_many_decisions_it_holds():
+    made = decisions(18, horizon=1)
+    (fold,) = walk(made, 6, 4, 4, train_dev=4)
+    assert fold_blocks(fold, made["decided_ns"]) == [
+        {"part": "train", "start_ns": 0, "end_ns": 4 * SECOND, "n": 5},
+        {"part": "train_dev", "start_ns": 6 * SECOND, "end_ns": 8 * SECOND, "n": 3},
+        {"part": "validation", "start_ns": 10 * SECOND, "end_ns": 12 * SECOND, "n": 3},
+        {"part": "test", "start_ns": 14 * SECOND, "end_ns": 17 * SECOND, "n": 4},
+    ]
+    (plain,) = walk(made, 8, 4, 6)
+    named = [(block["part"], block["n"]) for block in fold_blocks(plain, made["decided_ns"])]
+    assert named == [("train", 7), ("validation", 3), ("test", 6)]
 
 
 WALKS = {
