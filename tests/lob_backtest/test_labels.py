@@ -124,6 +124,32 @@ def test_a_smoothed_move_looks_forward_on_a_random_walk(unit: str, two_sided: bo
     assert with_past == pytest.approx(np.sqrt(3 / 8) if two_sided else 0, abs=0.09)
 
 
+def test_the_check_above_tells_a_label_that_looks_backward_only():
+    # The defect it is there for: the last mean against the one before it, sold as a smooth label.
+    mid = 10_000 + np.cumsum(np.random.default_rng(0).integers(-2, 3, 20_000)).astype(np.float64)
+    total = np.concatenate([[0.0], np.cumsum(mid)])
+    row, k = np.arange(80, 19_900, 7), 40
+    backward = (total[row + 1] - 2 * total[row + 1 - k] + total[row + 1 - 2 * k]) / k
+    with_future = np.corrcoef(backward, mid[row + k] - mid[row])[0, 1]
+    with_past = np.corrcoef(backward, mid[row] - mid[row - k])[0, 1]
+    assert with_future == pytest.approx(0, abs=0.09)
+    assert with_past == pytest.approx(np.sqrt(3 / 8), abs=0.06)
+
+
+def test_the_smoothed_forms_equal_the_published_equations_but_for_the_unit():
+    # DeepLOB eq. 2: m_-(t) and m_+(t), the means of the last and of the next k mids; eq. 3 (used
+    # for FI-2010): l = (m_+ - p) / p; eq. 4: l = (m_+ - m_-) / m_-. Here k = 3 at the fourth mid.
+    p = [100, 103, 101, 105, 106, 104, 108]
+    before, after = (103 + 101 + 105) / 3, (106 + 104 + 108) / 3
+    book = book_from_mids(p)
+    decisions = decide_every_events(book, step_events=1, window=1)
+    two_sided = smoothed_moves(book, decisions, horizon_events=3).move_ticks[3]
+    one_sided = smoothed_moves(book, decisions, horizon_events=3, two_sided=False).move_ticks[3]
+    assert (after - before, after - 105) == (3.0, 1.0)
+    assert two_sided / before == pytest.approx((after - before) / before)
+    assert one_sided / 105 == pytest.approx((after - 105) / 105)
+
+
 def plain_moves(
     book: Book, decisions: Decisions, kind: str, *, k: int | None = None, h: int | None = None
 ) -> tuple[list[float], list[int]]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lob_backtest.baselines import BaselineInputs, fit_predict
 from lob_backtest.book import Book
+from lob_backtest.costs import Costs
 from lob_backtest.decisions import (
     Decisions,
     decide_every_events,
@@ -20,7 +21,15 @@ from lob_backtest.decisions import (
 )
 from lob_backtest.errors import LabelError, SplitError
 from lob_backtest.features import hand_features
-from lob_backtest.labels import Moves, classify, fit_threshold, mid_moves, smoothed_moves
+from lob_backtest.labels import (
+    Moves,
+    classify,
+    executable_moves,
+    fit_threshold,
+    mid_moves,
+    smoothed_moves,
+    triple_barrier_moves,
+)
 from lob_backtest.normalize import fit_normalizer
 from lob_backtest.splits import Fold, walk_forward_folds
 from tests.lob_backtest.books import DAY, SECOND, books, random_book, with_other_future
@@ -57,7 +66,8 @@ KINDS = st.sampled_from(["clock", "events", "mid"])
 HORIZONS = st.sampled_from(
     [{"horizon_ns": 3 * SECOND}, {"horizon_ns": SECOND // 2}, {"horizon_events": 7}]
 )
-LABELS = st.sampled_from(["mid", "smoothed", "one-sided"])
+LABEL_KINDS = ("mid", "smoothed", "one-sided", "triple-barrier", "executable")
+LABELS = st.sampled_from(LABEL_KINDS)
 
 
 def decide(book: Book, kind: str, window: int) -> Decisions:
@@ -74,6 +84,15 @@ def decide(book: Book, kind: str, window: int) -> Decisions:
 def label(book: Book, decisions: Decisions, kind: str, horizon: dict[str, int]) -> Moves:
     if kind == "mid":
         return mid_moves(book, decisions, **horizon)
+    if kind == "triple-barrier":
+        return triple_barrier_moves(
+            book, decisions, **horizon, barrier_volatilities=1.0, volatility_decisions=4
+        )
+    if kind == "executable":
+        return executable_moves(
+            book, decisions, **horizon, costs=Costs.proportional(0.1), latency_ns=SECOND // 4,
+            units=1.0,
+        )  # fmt: skip
     return smoothed_moves(book, decisions, **horizon, two_sided=kind == "smoothed")
 
 
@@ -118,7 +137,7 @@ def test_a_label_that_was_not_known_yet_does_depend_on_the_future():
     cut = int(np.flatnonzero(book.is_last_of_instant)[60]) + 1
     other = random_book(np.random.default_rng(1), 200)
     pair = Pair(book=book, changed=with_other_future(book, other, cut, after_ns=SECOND), cut=cut)
-    for kind in ("mid", "smoothed", "one-sided"):
+    for kind in LABEL_KINDS:
         made = [
             label(b, decide(b, "events", 1), kind, {"horizon_events": 7})
             for b in (pair.book, pair.changed)
