@@ -12,7 +12,7 @@ import yaml
 from lob_backtest.baselines import BASELINES
 from lob_backtest.book import read_book, write_book
 from lob_backtest.cli import main
-from lob_backtest.commands import books as book_commands
+from lob_backtest.commands import inspecting
 from lob_backtest.config import load_judge_config
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.metrics import classification_metrics
@@ -316,7 +316,7 @@ def test_an_interrupt_ends_with_130(place, monkeypatch, capsys):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(book_commands, "read_book", interrupted)
+    monkeypatch.setattr(inspecting, "read_book", interrupted)
     assert main(["inspect", str(place / "book.parquet")]) == 130
     assert capsys.readouterr().err.startswith("interrupted")
 
