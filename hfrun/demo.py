@@ -19,7 +19,6 @@ from hfrun.errors import HfrunError
 from hfrun.hub.environment import prepare_client
 from hfrun.hub.serve import RunningHub, running_hub
 from hfrun.hub.tokens import Accounts, create_token
-from lob_backtest.book import write_book
 from lob_backtest.command_line import EXIT_DONE, run_command
 from lob_backtest.files import sole_use
 from lob_backtest.io import import_book
@@ -63,8 +62,7 @@ def _demo(folder: Path, overrides: list[str]) -> None:
     book_path = folder / "book.parquet"
     announce("1/4 the order book")
     if not book_path.is_file():
-        book, imported = import_book("sample", [])
-        write_book(book, book_path)
+        imported = import_book("sample", [], book_path)
         announce(imported.as_text())
     with _demo_hub(folder) as hub:
         announce("2/4 walk-forward: train, predict, backtest, judge")

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lob-backtest",
         description="Order books, labels, walk-forward folds, and an honest judgement after costs.",
     )
@@ -40,10 +40,22 @@ def _add_book_commands(commands: Any) -> None:
     command = _command(
         commands, "import", "books:import_files", "files of a format to a book table"
     )
-    command.add_argument("format", metavar="FORMAT", help="bitstamp, lobster, parquet or sample")
-    command.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    command.late_epilog = _formats
+    command.add_argument("format", metavar="FORMAT", help="one of those named below")
+    command.add_argument("files", nargs="*", type=Path, metavar="FILE", help="in any order")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="BOOK")
     command.add_argument("--levels", type=int, help="price levels a side (default: as in the file)")
+    command.add_argument("--instrument", metavar="NAME", help="what the book is of")
+    command.add_argument("--tick-size", type=float, metavar="PRICE", help="the price step, as 0.01")
+    command.add_argument("--currency", metavar="CODE", help="what prices are in, as USD")
+    command.add_argument("--timezone", metavar="ZONE", help="of the session, as America/New_York")
+    command.add_argument("--session", metavar="HH:MM-HH:MM", help="local; rows outside are dropped")
+    command.add_argument(
+        "--mapping", type=Path, metavar="FILE", help="YAML: what the columns mean (mapped)"
+    )
+    command.add_argument(
+        "--memory-mb", type=int, default=512, help="working memory to use (default: %(default)s)"
+    )
 
     command = _command(commands, "synthetic", "books:synthetic", "a seeded book of several days")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="BOOK")
@@ -119,10 +131,25 @@ def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("overrides", nargs="*", metavar="section.key=value")
 
 
-def _command(commands: Any, name: str, run: str, help_text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=help_text, description=help_text
-    )
+def _formats() -> str:
+    from lob_backtest.io import FORMATS  # brings pandas: only where somebody asks
+
+    return f"formats: {', '.join(FORMATS)}; docs/data.md says how to get the files"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that can leave the end of its help until it is asked for."""
+
+    late_epilog: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        if self.late_epilog is not None:
+            self.epilog = self.late_epilog()
+        return super().format_help()
+
+
+def _command(commands: Any, name: str, run: str, help_text: str) -> _Parser:
+    command: _Parser = commands.add_parser(name, help=help_text, description=help_text)
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=_when_run(run))
     return command

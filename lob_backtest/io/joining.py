@@ -1,77 +1,74 @@
-"""Several days of one instrument as one book."""
+"""Several files of one instrument as one book: their order, and that they fit together."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
-import numpy as np
-
-from lob_backtest.book import Book
+from lob_backtest.book import BookMeta
 from lob_backtest.errors import FormatError
-from lob_backtest.io.report import ImportReport
+from lob_backtest.io.stream import ImportOptions, Source
+
+OpenSource = Callable[[Path, ImportOptions], Source]
+_FIRST_ROWS = 1000
 
 
-def join_books(books: Sequence[Book]) -> Book:
-    """One book of several that follow each other in time, in whatever order they are given.
+def in_time_order(
+    open_source: OpenSource, paths: Sequence[Path], options: ImportOptions
+) -> list[Source]:
+    """One source a file, the earliest first, in whatever order they are given.
 
     Raises:
-        FormatError: none given, another instrument, tick or session, another number of levels, or
-            books that overlap in time.
+        FormatError: no file, another instrument, tick or session, another number of levels, or a
+            file without a row.
     """
-    if not books:
-        raise FormatError("got no book to join; name at least one file")
-    ordered = sorted(books, key=lambda book: int(book.time_ns[0]))
-    first = ordered[0]
-    for book in ordered[1:]:
-        if replace(book.meta, source=first.meta.source) != first.meta:
-            raise FormatError(
-                f"cannot join {first.meta} and {book.meta}; needs one instrument with the same "
-                "tick and session: import them into books of their own"
-            )
-        if book.n_levels != first.n_levels:
-            raise FormatError(
-                f"cannot join {first.n_levels} levels ({first.meta.source}) and {book.n_levels} "
-                f"({book.meta.source}); ask for the smaller number of levels"
-            )
-    for before, after in pairwise(ordered):
-        if after.time_ns[0] <= before.time_ns[-1]:
-            raise FormatError(
-                f"{before.meta.source} and {after.meta.source} overlap in time; give each day once"
-            )
-    if len(ordered) == 1:
-        return first
-    return Book(
-        meta=replace(first.meta, source="; ".join(book.meta.source for book in ordered)),
-        time_ns=np.concatenate([book.time_ns for book in ordered]),
-        ask_ticks=np.concatenate([book.ask_ticks for book in ordered]),
-        ask_size=np.concatenate([book.ask_size for book in ordered]),
-        bid_ticks=np.concatenate([book.bid_ticks for book in ordered]),
-        bid_size=np.concatenate([book.bid_size for book in ordered]),
-    )
+    if not paths:
+        raise FormatError("got no file; name at least one")
+    sources = [open_source(path, options) for path in paths]
+    for before, after in pairwise(sources):
+        _refuse_unlike(before, after)
+    if len(sources) == 1:
+        return sources
+    firsts = [_first_ns(open_source(path, options)) for path in paths]
+    order = sorted(range(len(paths)), key=lambda i: (firsts[i], sources[i].files))
+    return [sources[i] for i in order]
 
 
-def join_reports(reports: Sequence[ImportReport]) -> ImportReport:
-    """The counts of several imports added up; shares are weighted by events and rows."""
-    events = sum(report.events for report in reports)
-    rows = sum(report.rows for report in reports)
-    dropped: Counter[str] = Counter()
-    noted: Counter[str] = Counter()
-    for report in reports:
-        dropped.update(report.rows_dropped)
-        noted.update(report.events_noted)
-    raw_crossed = sum(report.crossed_share_before * report.events for report in reports)
-    still_crossed = sum(report.crossed_share_after * report.rows for report in reports)
-    return ImportReport(
-        source_format=reports[0].source_format,
-        files=tuple(name for report in reports for name in report.files),
-        events=events,
-        rows=rows,
-        levels=reports[0].levels,
-        ghost_orders_dropped=sum(report.ghost_orders_dropped for report in reports),
-        marketable_orders_kept_out=sum(report.marketable_orders_kept_out for report in reports),
-        rows_dropped=dict(dropped),
-        events_noted=dict(noted),
-        crossed_share_before=raw_crossed / events,
-        crossed_share_after=still_crossed / rows,
-    )
+def joined_meta(sources: Sequence[Source]) -> BookMeta:
+    """The first one's, with the sources of all."""
+    source = "; ".join(source.meta.source for source in sources)
+    return replace(sources[0].meta, source=source)
+
+
+def refuse_overlap(before: Source, last_ns: int, after: Source, first_ns: int) -> None:
+    """Raise where a file begins before the one before it has ended."""
+    if first_ns <= last_ns:
+        raise FormatError(
+            f"{before.meta.source} and {after.meta.source} overlap in time; give each day once"
+        )
+
+
+def _refuse_unlike(a: Source, b: Source) -> None:
+    if replace(b.meta, source=a.meta.source) != a.meta:
+        raise FormatError(
+            f"cannot join {a.meta} and {b.meta}; needs one instrument with the same tick and "
+            "session: import them into books of their own, or say what they share with "
+            "--instrument, --tick-size, --currency, --timezone or --session"
+        )
+    if b.n_levels != a.n_levels:
+        raise FormatError(
+            f"cannot join {a.n_levels} levels ({a.meta.source}) and {b.n_levels} "
+            f"({b.meta.source}); ask for the smaller number with "
+            f"--levels {min(a.n_levels, b.n_levels)}"
+        )
+
+
+def _first_ns(source: Source) -> int:
+    """The time of a source's first row; the source is used up."""
+    rows = source.rows(chunk_rows=_FIRST_ROWS)
+    first = next((chunk for chunk in rows if chunk.n), None)
+    if isinstance(rows, Generator):
+        rows.close()  # the file too, at once
+    if first is None:
+        raise FormatError(f"{source.files[0]}: no rows in it; leave it out, or fetch it again")
+    return int(first.time_ns[0])

@@ -15,21 +15,23 @@ The row is the book after its message. Halts are messages of type 7: counted, no
 Reference: Huang and Polak (2011), LOBSTER: Limit Order Book Reconstruction System.
 """
 
-import io
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import pandas as pd
 
-from lob_backtest.book import Book, BookMeta, BoolArray, IntArray
+from lob_backtest.book import Book, BookMeta, IntArray
 from lob_backtest.errors import FormatError
-from lob_backtest.io.delimited import explained, read_columns, refuse_lines, require_file
+from lob_backtest.io.delimited import DelimitedFile, Lines, explained, require_file
+from lob_backtest.io.importing import read_source
 from lob_backtest.io.report import ImportReport
+from lob_backtest.io.stream import Counts, ImportOptions, Rows
 
 _WANTED = (
     "a LOBSTER zip with ..._orderbook_L.csv and ..._message_L.csv, or the two csv files "
@@ -42,34 +44,50 @@ _NAME = re.compile(
 _TIMEZONE = "America/New_York"
 _SESSION_MINUTES = (9 * 60 + 30, 16 * 60)
 _MS_PER_MINUTE = 60_000
-_PRICE_UNITS_PER_TICK = 100  # LOBSTER prices are dollars * 10_000, a tick is a cent
+_UNITS_PER_DOLLAR = 10_000
 _NO_LEVEL = 9_999_999_999
 _HALT = 7
+_HALTS = f"trading halts (type {_HALT})"
+_MESSAGE_COLUMNS = {
+    "seconds": str, "type": int, "order id": int, "size": int, "price": int, "side": int,
+}  # fmt: skip
 _SECONDS = re.compile(r"\d{1,5}(\.\d{1,15})?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Day:
-    """Where one day's two tables are."""
+class _Table:
+    """Where one of a day's two tables is."""
 
-    instrument: str
-    date: str
-    session: tuple[str, str]
-    levels: int
-    orderbook_name: str
-    message_name: str
-    open_orderbook: Callable[[], IO[bytes]]
-    open_message: Callable[[], IO[bytes]]
+    name: str
+    size: int  # bytes, unpacked
+    open_file: Callable[[], IO[bytes]]
+
+    def of_columns(self, dtypes: dict[str, type]) -> DelimitedFile:
+        return DelimitedFile(
+            open_file=self.open_file,
+            name=self.name,
+            dtypes=dtypes,
+            has_header=False,
+            wanted=_WANTED,
+        )
+
+
+def open_lobster(path: Path, options: ImportOptions) -> "LobsterDay":
+    """One day: the zip, or the orderbook csv beside its message csv.
+
+    Every row of the file is a row of the source, so row numbers agree. The tick is a cent unless
+    the options say otherwise.
+
+    Raises:
+        FormatError: missing, empty, cut off, or another format.
+    """
+    return _open(path, options, message=None)
 
 
 def read_lobster(
     path: Path | str, *, message: Path | str | None = None, levels: int | None = None
 ) -> tuple[Book, ImportReport]:
-    """Read one day.
-
-    Every row of the file becomes a row of the book, so row numbers agree. Rows that are crossed or
-    locked, or that have an empty side (as before an opening), are no book; they are dropped and
-    counted.
+    """Read one day into memory.
 
     Args:
         path: the zip, or the orderbook csv.
@@ -80,93 +98,104 @@ def read_lobster(
         FormatError: missing, empty, cut off, another format, a price between ticks, another number
             of rows in the two tables.
     """
+    return read_source(_open(Path(path), ImportOptions(levels=levels), message=message))
+
+
+def _open(path: Path, options: ImportOptions, *, message: Path | str | None) -> "LobsterDay":
+    options.refuse("lobster", "timezone", "mapping")
     path = require_file(path, _WANTED)
-    day = _zip_day(path) if path.suffix == ".zip" else _csv_day(path, message)
-    kept_levels = day.levels if levels is None else levels
-    if not 1 <= kept_levels <= day.levels:
-        raise FormatError(f"{path}: got levels={levels}; the file has 1 to {day.levels}")
-    time_ns, message_type = _read_messages(day)
-    table = _read_orderbook(day)
-    if table.shape[0] != time_ns.shape[0]:
+    tables = _zip_tables(path) if path.suffix == ".zip" else _csv_tables(path, message)
+    return LobsterDay(path, *tables, options)
+
+
+class LobsterDay:
+    """The two tables of a day, read in step."""
+
+    source_format = "lobster"
+
+    def __init__(
+        self, path: Path, orderbook: _Table, message: _Table, options: ImportOptions
+    ) -> None:
+        match = _NAME.search(orderbook.name)
+        assert match is not None
+        self._path, self._orderbook, self._message = path, orderbook, message
+        self._midnight_ns = _midnight_ns(match["date"], orderbook.name)
+        self._file_levels = int(match["levels"])
+        self.n_levels = options.kept_levels(self._file_levels, path)
+        tick_size = 0.01 if options.tick_size is None else options.tick_size
+        self._units_per_tick = _units_per_tick(tick_size)
+        session_open, session_close = _session(int(match["start"]), int(match["end"]))
+        self.meta = options.described(
+            BookMeta(
+                instrument=match["instrument"],
+                tick_size=tick_size,
+                currency="USD",
+                timezone=_TIMEZONE,
+                session_open=session_open,
+                session_close=session_close,
+                source=f"LOBSTER, {orderbook.name}",
+            )
+        )
+        self.files = (orderbook.name, message.name)
+        self.counts = Counts(size=orderbook.size + message.size)
+        self.counts.events_noted[_HALTS] = 0
+
+    def rows(self, *, chunk_rows: int) -> Iterator[Rows]:
+        """Both tables, ``chunk_rows`` lines at a time (fewer where levels are left out)."""
+        lines = max(1, chunk_rows * self.n_levels // self._file_levels)
+        columns: dict[str, type] = {f"column {i + 1}": int for i in range(4 * self._file_levels)}
+        books = self._orderbook.of_columns(columns).chunks(lines)
+        messages = self._message.of_columns(_MESSAGE_COLUMNS).chunks(lines)
+        for book, message in zip_longest(books, messages):
+            self._refuse_unequal(book, message, books, messages)
+            self.counts.events += len(book.frame)
+            self.counts.done = book.position + message.position
+            self.counts.events_noted[_HALTS] += int((message.frame["type"] == _HALT).sum())
+            yield self._rows(book, self._time_ns(message))
+
+    def _refuse_unequal(
+        self,
+        book: Lines | None,
+        message: Lines | None,
+        books: Iterator[Lines],
+        messages: Iterator[Lines],
+    ) -> None:
+        n_book, n_message = (0 if part is None else len(part.frame) for part in (book, message))
+        if n_book == n_message:
+            return
+        n_book += self.counts.events + sum(len(lines.frame) for lines in books)
+        n_message += self.counts.events + sum(len(lines.frame) for lines in messages)
         raise FormatError(
-            f"{path}: {table.shape[0]} rows in {day.orderbook_name} and {time_ns.shape[0]} in "
-            f"{day.message_name}; row i of one belongs to row i of the other: fetch both again"
+            f"{self._path}: {n_book} rows in {self._orderbook.name} and {n_message} in "
+            f"{self._message.name}; row i of one belongs to row i of the other: fetch both again"
         )
-    book, dropped = _to_book(day, time_ns, table[:, : 4 * kept_levels])
-    return book, ImportReport(
-        source_format="lobster",
-        files=(day.orderbook_name, day.message_name),
-        events=time_ns.shape[0],
-        rows=book.n_rows,
-        levels=kept_levels,
-        rows_dropped=dropped,
-        events_noted={"trading halts (type 7)": int((message_type == _HALT).sum())},
-        crossed_share_before=dropped["crossed or locked"] / time_ns.shape[0],
-    )
 
+    def _time_ns(self, message: Lines) -> IntArray:
+        seconds = message.frame["seconds"].astype(str)
+        is_time = seconds.str.fullmatch(_SECONDS).to_numpy(dtype=bool)
+        message.refuse(~is_time, "the first field is no time in seconds after midnight")
+        # Clocks change at 02:00 on Sundays, never within a session: midnight's offset holds.
+        return self._midnight_ns + nanoseconds_of(seconds)
 
-def _to_book(day: _Day, time_ns: IntArray, table: IntArray) -> tuple[Book, dict[str, int]]:
-    n_levels = table.shape[1] // 4
-    ask_price, ask_size, bid_price, bid_size = (table[:, column::4].copy() for column in range(4))
-    no_ask, no_bid = ask_price == _NO_LEVEL, bid_price == -_NO_LEVEL
-
-    def refuse(bad: BoolArray, got: str) -> None:
-        lines: BoolArray = np.any(bad, axis=1)
-        refuse_lines(lines, day.orderbook_name, got, has_header=False, wanted=_WANTED)
-
-    refuse(~no_ask & (ask_price % _PRICE_UNITS_PER_TICK != 0), "an ask price between two cents")
-    refuse(~no_bid & (bid_price % _PRICE_UNITS_PER_TICK != 0), "a bid price between two cents")
-    refuse((ask_size < 0) | (bid_size < 0), "a negative size")
-    refuse(no_ask & (ask_size > 0) | no_bid & (bid_size > 0), "a size at a missing level")
-    ask_ticks, bid_ticks = ask_price // _PRICE_UNITS_PER_TICK, bid_price // _PRICE_UNITS_PER_TICK
-    for level in range(1, n_levels):  # a missing level continues the ladder one tick outwards
-        ask_ticks[:, level] = np.where(
-            no_ask[:, level], ask_ticks[:, level - 1] + 1, ask_ticks[:, level]
+    def _rows(self, lines: Lines, time_ns: IntArray) -> Rows:
+        table = lines.frame.to_numpy(dtype=np.int64)[:, : 4 * self.n_levels]
+        ask, ask_size, bid, bid_size = (table[:, column::4] for column in range(4))
+        no_ask, no_bid, units = ask == _NO_LEVEL, bid == -_NO_LEVEL, self._units_per_tick
+        ticks = f"ticks of {self.meta.tick_size:g}"
+        for bad, got in (
+            (~no_ask & (ask % units != 0), f"an ask price between two {ticks}"),
+            (~no_bid & (bid % units != 0), f"a bid price between two {ticks}"),
+            ((ask_size < 0) | (bid_size < 0), "a negative size"),
+            (no_ask & (ask_size > 0) | no_bid & (bid_size > 0), "a size at a missing level"),
+        ):
+            lines.refuse(np.any(bad, axis=1), got)
+        return Rows(
+            time_ns=time_ns,
+            ask_ticks=ask // units,
+            ask_size=ask_size.astype(np.float64),
+            bid_ticks=bid // units,
+            bid_size=bid_size.astype(np.float64),
         )
-        bid_ticks[:, level] = np.where(
-            no_bid[:, level], bid_ticks[:, level - 1] - 1, bid_ticks[:, level]
-        )
-    one_sided = no_ask[:, 0] | no_bid[:, 0]
-    crossed = ~one_sided & (ask_ticks[:, 0] <= bid_ticks[:, 0])
-    kept = ~one_sided & ~crossed
-    book = Book(
-        meta=BookMeta(
-            instrument=day.instrument,
-            tick_size=0.01,
-            currency="USD",
-            timezone=_TIMEZONE,
-            session_open=day.session[0],
-            session_close=day.session[1],
-            source=f"LOBSTER, {day.orderbook_name}",
-        ),
-        time_ns=time_ns[kept],
-        ask_ticks=ask_ticks[kept],
-        ask_size=ask_size[kept].astype(np.float64),
-        bid_ticks=bid_ticks[kept],
-        bid_size=bid_size[kept].astype(np.float64),
-    )
-    return book, {"crossed or locked": int(crossed.sum()), "one side empty": int(one_sided.sum())}
-
-
-def _read_orderbook(day: _Day) -> IntArray:
-    columns = {f"column {i + 1}": int for i in range(4 * day.levels)}
-    frame = read_columns(day.open_orderbook, day.orderbook_name, dtypes=columns, has_header=False,
-                         wanted=_WANTED)  # fmt: skip
-    return frame.to_numpy(dtype=np.int64)
-
-
-def _read_messages(day: _Day) -> tuple[IntArray, IntArray]:
-    dtypes = {"seconds": str, "type": int, "order id": int, "size": int, "price": int, "side": int}
-    frame = read_columns(day.open_message, day.message_name, dtypes=dtypes, has_header=False,
-                         wanted=_WANTED)  # fmt: skip
-    seconds = frame["seconds"].astype(str)
-    refuse_lines(~seconds.str.fullmatch(_SECONDS).to_numpy(dtype=bool), day.message_name,
-                 "the first field is no time in seconds after midnight", has_header=False,
-                 wanted=_WANTED)  # fmt: skip
-    return (
-        _utc_ns(day.date, nanoseconds_of(seconds), day.message_name),
-        frame["type"].to_numpy(dtype=np.int64),
-    )
 
 
 def nanoseconds_of(seconds: "pd.Series[str]") -> IntArray:
@@ -184,13 +213,21 @@ def nanoseconds_of(seconds: "pd.Series[str]") -> IntArray:
     return nanoseconds
 
 
-def _utc_ns(date: str, after_midnight_ns: IntArray, name: str) -> IntArray:
+def _midnight_ns(date: str, name: str) -> int:
     try:
-        midnight = pd.Timestamp(date, tz=_TIMEZONE)
+        return int(pd.Timestamp(date, tz=_TIMEZONE).as_unit("ns").value)
     except ValueError as error:
         raise FormatError(f"{name}: {date} is no date; needs {_WANTED}") from error
-    # Clocks change at 02:00 on Sundays, never within a session: midnight's offset holds all day.
-    return np.asarray(midnight.as_unit("ns").value + after_midnight_ns, dtype=np.int64)
+
+
+def _units_per_tick(tick_size: float) -> int:
+    units = tick_size * _UNITS_PER_DOLLAR
+    if units < 0.5 or abs(units - round(units)) > 1e-6:
+        raise FormatError(
+            f"tick size {tick_size:g}: LOBSTER prices are dollars in steps of 0.0001; needs a "
+            "multiple of that, as 0.01"
+        )
+    return round(units)
 
 
 def _session(start_ms: int, end_ms: int) -> tuple[str, str]:
@@ -200,47 +237,37 @@ def _session(start_ms: int, end_ms: int) -> tuple[str, str]:
     return f"{opening // 60:02}:{opening % 60:02}", f"{closing // 60:02}:{closing % 60:02}"
 
 
-def _zip_day(path: Path) -> _Day:
+def _zip_tables(path: Path) -> tuple[_Table, _Table]:
     with explained(path, _WANTED), zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    books = [name for name in names if _NAME.search(name)]
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    books = [name for name in sizes if _NAME.search(name)]
     if len(books) != 1:
-        raise FormatError(f"{path}: got {names} in the zip; needs {_WANTED}, one day in a zip")
+        raise FormatError(f"{path}: got {[*sizes]} in the zip; needs {_WANTED}, one day in a zip")
     message = books[0].replace("_orderbook_", "_message_")
-    if message not in names:
+    if message not in sizes:
         raise FormatError(f"{path}: {message} is missing in the zip; needs {_WANTED}")
-    return _day(books[0], message, lambda: _unzip(path, books[0]), lambda: _unzip(path, message))
+
+    def table(member: str) -> _Table:
+        return _Table(
+            name=Path(member).name, size=sizes[member], open_file=lambda: _unzip(path, member)
+        )
+
+    return table(books[0]), table(message)
 
 
-def _csv_day(path: Path, message: Path | str | None) -> _Day:
+def _csv_tables(path: Path, message: Path | str | None) -> tuple[_Table, _Table]:
     if not _NAME.search(path.name):
         raise FormatError(f"{path}: the name says neither date nor levels; needs {_WANTED}")
     beside = path.with_name(path.name.replace("_orderbook_", "_message_"))
-    message = require_file(beside if message is None else message, _WANTED)
-    opened = message
-    return _day(path.name, message.name, lambda: path.open("rb"), lambda: opened.open("rb"))
 
+    def table(place: Path) -> _Table:
+        return _Table(
+            name=place.name, size=place.stat().st_size, open_file=lambda: place.open("rb")
+        )
 
-def _day(
-    orderbook_name: str,
-    message_name: str,
-    open_orderbook: Callable[[], IO[bytes]],
-    open_message: Callable[[], IO[bytes]],
-) -> _Day:
-    match = _NAME.search(orderbook_name)
-    assert match is not None
-    return _Day(
-        instrument=match["instrument"],
-        date=match["date"],
-        session=_session(int(match["start"]), int(match["end"])),
-        levels=int(match["levels"]),
-        orderbook_name=Path(orderbook_name).name,
-        message_name=Path(message_name).name,
-        open_orderbook=open_orderbook,
-        open_message=open_message,
-    )
+    return table(path), table(require_file(beside if message is None else message, _WANTED))
 
 
 def _unzip(path: Path, member: str) -> IO[bytes]:
     with zipfile.ZipFile(path) as archive:
-        return io.BytesIO(archive.read(member))
+        return archive.open(member)  # the archive stays open until its member is closed

@@ -23,6 +23,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 BID, ASK = 1, -1
+_REMEMBERED = 250_000  # deletions; what comes after one comes within seconds
 _WITNESSES = 2  # one crossing order may be a ghost itself; two that agree are believed
 
 
@@ -71,6 +72,23 @@ class Ladder:
             self.touched_key = key
 
 
+class _RecentIds:
+    """Ids of deleted orders, the last ones at least: all of a year would not fit into memory."""
+
+    def __init__(self, at_least: int = _REMEMBERED) -> None:
+        self._at_least = at_least
+        self._new: set[int] = set()
+        self._old: set[int] = set()
+
+    def add(self, order_id: int) -> None:
+        if len(self._new) >= self._at_least:
+            self._old, self._new = self._new, set()
+        self._new.add(order_id)
+
+    def __contains__(self, order_id: int) -> bool:
+        return order_id in self._new or order_id in self._old
+
+
 class OrderReplay:
     """The state of the book while a feed of orders is read, under the rules above.
 
@@ -92,7 +110,7 @@ class OrderReplay:
         self.n_unknown = 0
         self.n_settled = 0
         self.n_late = 0
-        self._deleted: set[int] = set()
+        self._deleted = _RecentIds()
         self._waiting: deque[tuple[int, int]] = deque()
 
     def put(self, order_id: int, *, side: int, price: int, size: int, now_ns: int) -> None:
@@ -125,6 +143,10 @@ class OrderReplay:
         elif self.outside.pop(order_id, None) is None and self.ghosts.pop(order_id, None) is None:
             self.n_unknown += 1
         self._settle(now_ns)
+
+    def alive(self) -> set[int]:
+        """The orders that the feed has neither filled nor cancelled, ghosts included."""
+        return {*self.resting, *self.outside, *self.ghosts}
 
     def is_crossed_raw(self) -> bool:
         """Whether the feed taken at its word, with every order in the book, is crossed."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from lob_backtest.book import Book
 from lob_backtest.errors import FormatError
-from lob_backtest.io.bitstamp import read_bitstamp
+from lob_backtest.io.bitstamp import BitstampOrders, open_bitstamp, read_bitstamp
 from lob_backtest.io.report import ImportReport
+from lob_backtest.io.stream import ImportOptions
 
 _DISTRIBUTION = "ob-analytics"
 _DATA_FILE = "ob_analytics/_sample_data/orders.csv.gz"
@@ -35,6 +36,11 @@ def sample_path() -> Path:
         if file.as_posix() == _DATA_FILE and path.is_file():
             return path
     raise FormatError(f"{_DISTRIBUTION} is installed without {_DATA_FILE}; {_REMEDY}")
+
+
+def open_sample(path: Path, options: ImportOptions) -> BitstampOrders:
+    """The sample's orders, at ``sample_path()``."""
+    return open_bitstamp(path, options)
 
 
 def read_sample(*, levels: int = 10) -> tuple[Book, ImportReport]:

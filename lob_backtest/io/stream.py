@@ -71,8 +71,9 @@ class Counts:
         rows_dropped: rows that the reader left out by rules of its format, by reason.
         events_noted: events worth knowing about, by kind.
         ghost_orders_dropped, marketable_orders_kept_out: of formats of single orders.
-        crossed_events: events after which the raw feed is crossed or locked; None where every event
-            is a snapshot, so that cleaning counts them.
+        crossed_events, crossed_among: of formats of single orders, events after which the raw feed
+            is crossed or locked, and among how many; None where every event is a snapshot, so that
+            cleaning counts them.
         size, done: how much there is to read and how far the reader is, in bytes of the file (or
             rows); size 0 where that is not known.
     """
@@ -83,6 +84,7 @@ class Counts:
     ghost_orders_dropped: int = 0
     marketable_orders_kept_out: int = 0
     crossed_events: int | None = None
+    crossed_among: int = 0
     size: int = 0
     done: int = 0
 

@@ -12,7 +12,10 @@ import pytest
 from lob_backtest.book import Book
 from lob_backtest.errors import FormatError
 from lob_backtest.io import ImportReport, read_bitstamp, read_sample, sample_path
+from lob_backtest.io.cleaning import REASONS
 from tests.lob_backtest.io.order_files import HEADER, QUIET, Event, write_orders
+
+NOTHING = dict.fromkeys(REASONS, 0)
 
 
 def rows_of(book: Book) -> list[tuple[int, list[tuple[int, float]], list[tuple[int, float]]]]:
@@ -48,9 +51,8 @@ def test_twelve_orders_replayed_by_hand_give_six_rows(tmp_path: Path) -> None:
     ]
     assert (report.events, report.rows, report.levels) == (12, 6, 2)
     assert (report.marketable_orders_kept_out, report.ghost_orders_dropped) == (1, 0)
-    assert report.rows_dropped == {
-        "warm-up, too few levels": 3, "one side empty": 0, "still crossed": 0,
-    }  # fmt: skip
+    assert report.rows_dropped == NOTHING | {"warm-up, too few levels": 3}
+    assert report.rows_repeated == 0
     assert report.crossed_share_before == 2 / 12  # the two events while order 7 is in the feed
     assert report.crossed_share_after == 0
     assert book.meta.tick_size == 1.0
@@ -151,7 +153,7 @@ def test_the_recorded_half_hour_has_its_counts(sample: tuple[Book, ImportReport]
     assert (report.ghost_orders_dropped, report.marketable_orders_kept_out) == (2, 100_777)
     assert report.events_noted["recorder's closing deletions, ignored"] == 6_518
     assert report.crossed_share_before == pytest.approx(0.9224, abs=1e-4)
-    assert (report.crossed_share_after, report.rows_dropped["still crossed"]) == (0.0, 0)
+    assert (report.crossed_share_after, report.rows_dropped["crossed or locked"]) == (0.0, 0)
     assert (book.spread_ticks == 1).mean() > 0.9
     assert (np.diff(book.mid_ticks) != 0).mean() == pytest.approx(0.0248, abs=1e-4)
 
@@ -199,9 +201,7 @@ def test_a_recorded_day_that_starts_empty_gives_an_uncrossed_book(lob_data_dir: 
     assert (report.events, report.rows) == (242_524, book.n_rows)
     assert (book.n_rows, report.ghost_orders_dropped) == (76_714, 0)
     assert report.events_noted["changes after an order's deletion, ignored"] == 17
-    assert report.rows_dropped == {
-        "warm-up, too few levels": 180, "one side empty": 0, "still crossed": 0,
-    }  # fmt: skip
+    assert report.rows_dropped == NOTHING | {"warm-up, too few levels": 180}
     assert report.crossed_share_before == pytest.approx(0.0314, abs=1e-4)
     assert book.meta.tick_size == pytest.approx(0.01)
     assert np.median(book.spread_ticks) == 18

@@ -4,66 +4,108 @@ import json
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import lob_backtest.io.sample as sample_module
-from lob_backtest.book import write_book
+from lob_backtest.book import read_book, write_book
 from lob_backtest.errors import FormatError
-from lob_backtest.io import FORMATS, import_book, inspect_book, join_books, sample_path
+from lob_backtest.io import (
+    FORMATS,
+    ImportOptions,
+    import_book,
+    inspect_book,
+    open_source,
+    read_parquet,
+    sample_path,
+)
 from tests.lob_backtest.books import META_ALWAYS_OPEN, book_from_mids, random_book
 from tests.lob_backtest.io.order_files import QUIET, write_orders
 
+TWO_LEVELS = ImportOptions(levels=2)
 
-def test_every_format_is_named_and_a_misspelt_one_gets_a_hint() -> None:
-    assert list(FORMATS) == ["bitstamp", "lobster", "parquet", "sample"]
-    with pytest.raises(FormatError, match=r"'lobstr' \(did you mean lobster\?\); needs one of"):
-        import_book("lobstr", [])
+
+def refuse(match: str, name: str, paths: list[Path], folder: Path, **options: Any) -> None:
+    """The import is refused with one message, and leaves nothing behind."""
+    before = sorted(folder.iterdir())
+    with pytest.raises(FormatError, match=match):
+        import_book(name, paths, folder / "out.parquet", options=ImportOptions(**options))
+    assert sorted(folder.iterdir()) == before
+
+
+def test_every_format_is_named_and_a_misspelt_one_gets_a_hint(tmp_path: Path) -> None:
+    assert list(FORMATS) == [
+        "bitstamp", "lobster", "parquet", "sample", "fi2010", "bitmex", "databento", "lean",
+        "snapshots", "mapped",
+    ]  # fmt: skip
+    for name in FORMATS:
+        assert callable(open_source(name))
+    refuse(r"'lobstr' \(did you mean lobster\?\); needs one of", "lobstr", [], tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "n_files", "message"),
     [
-        ("bitstamp", 0, "got 0 files; needs one"),
+        ("bitstamp", 0, "got no file; usage: lob-backtest import bitstamp FILE -o BOOK"),
         ("bitstamp", 2, "got 2 files; needs one"),
         ("lobster", 0, "got no file"),
         ("parquet", 0, "got no file"),
         ("sample", 1, "got 1 files; it needs none"),
     ],
 )
-def test_a_wrong_number_of_files_is_refused(name: str, n_files: int, message: str) -> None:
-    with pytest.raises(FormatError, match=message):
-        import_book(name, ["orders.csv"] * n_files)
+def test_a_wrong_number_of_files_is_refused(
+    tmp_path: Path, name: str, n_files: int, message: str
+) -> None:
+    refuse(message, name, [Path("orders.csv")] * n_files, tmp_path)
 
 
 def test_our_own_books_are_read_again_joined_and_cut_to_fewer_levels(tmp_path: Path) -> None:
     whole = random_book(np.random.default_rng(1), n_rows=60, n_levels=3, n_sessions=2)
     middle = int(whole.session_starts[1])
-    write_book(whole.rows(0, middle), tmp_path / "a.parquet")
-    write_book(whole.rows(middle, 60), tmp_path / "b.parquet")
-    book, report = import_book("parquet", [tmp_path / "b.parquet", tmp_path / "a.parquet"])
+    a, b, out = (tmp_path / f"{name}.parquet" for name in "abc")
+    write_book(whole.rows(0, middle), a)
+    write_book(whole.rows(middle, 60), b)
+    report = import_book("parquet", [b, a], out)
+    book = read_book(out)
     np.testing.assert_array_equal(book.features(), whole.features())
     np.testing.assert_array_equal(book.time_ns, whole.time_ns)
-    assert (report.rows, report.files) == (60, ("b.parquet", "a.parquet"))
-    top, _ = import_book("parquet", [tmp_path / "a.parquet"], levels=2)
-    np.testing.assert_array_equal(top.features(), whole.features(0, middle)[:, :8])
-    with pytest.raises(FormatError, match="got levels=4; the book has 1 to 3"):
-        import_book("parquet", [tmp_path / "a.parquet"], levels=4)
+    assert book.meta == replace(whole.meta, source=f"{whole.meta.source}; {whole.meta.source}")
+    assert (report.rows, report.files) == (60, ("a.parquet", "b.parquet"))
+    import_book("parquet", [a], out, options=ImportOptions(levels=2))
+    np.testing.assert_array_equal(read_book(out).features(), whole.features(0, middle)[:, :8])
+    top, _ = read_parquet(a, levels=2)
+    np.testing.assert_array_equal(top.features(), read_book(out).features())
+    refuse("a.parquet: got levels=4; the file has 1 to 3 levels a side", "parquet", [a], tmp_path,
+           levels=4)  # fmt: skip
 
 
-def test_books_of_different_things_are_not_joined() -> None:
+def test_books_of_different_things_are_not_joined(tmp_path: Path) -> None:
     book = book_from_mids([100, 101])
     later = book_from_mids([100, 101], at_seconds=[10, 11])
-    with pytest.raises(FormatError, match="needs one instrument"):
-        join_books([book, replace(later, meta=replace(later.meta, instrument="OTHER"))])
-    with pytest.raises(FormatError, match=r"cannot join 1 levels \(tests\) and 2"):
-        join_books([book, book_from_mids([100, 101], at_seconds=[10, 11], n_levels=2)])
-    with pytest.raises(FormatError, match="overlap in time"):
-        join_books([book, book])
-    with pytest.raises(FormatError, match="got no book to join"):
-        join_books([])
-    assert join_books([later, book]).mid_ticks.tolist() == [100, 101, 100, 101]
+    other = replace(later, meta=replace(later.meta, instrument="OTHER"))
+    deeper = book_from_mids([100, 101], at_seconds=[10, 11], n_levels=2)
+    inside = book_from_mids([100, 101], at_seconds=[0.5, 11])
+    paths = {}
+    for name, one in {"book": book, "later": later, "other": other, "deeper": deeper,
+                      "inside": inside}.items():  # fmt: skip
+        paths[name] = tmp_path / f"{name}.parquet"
+        write_book(one, paths[name])
+
+    def refused(match: str, *names: str) -> None:
+        refuse(match, "parquet", [paths[name] for name in names], tmp_path)
+
+    refused("needs one instrument", "book", "other")
+    refused(r"cannot join 1 levels \(tests\) and 2 \(tests\); .* --levels 1", "book", "deeper")
+    refused("overlap in time", "book", "book")
+    refused("overlap in time", "inside", "book")
+    # What differs only by what the user can say is joined once it was said.
+    out = tmp_path / "out" / "book.parquet"
+    options = ImportOptions(instrument="BOTH", levels=1)
+    import_book("parquet", [paths["other"], paths["book"]], out, options=options)
+    assert read_book(out).mid_ticks.tolist() == [100, 101, 100, 101]
+    assert read_book(out).meta.instrument == "BOTH"
 
 
 def test_without_the_wheel_the_sample_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,12 +122,12 @@ def test_without_the_wheel_the_sample_says_how_to_get_it(monkeypatch: pytest.Mon
 
 def test_a_report_is_json_and_one_line_a_count(tmp_path: Path) -> None:
     path = write_orders(tmp_path / "orders.csv", QUIET)
-    _, report = import_book("bitstamp", [path], levels=2)
+    report = import_book("bitstamp", [path], tmp_path / "book.parquet", options=TWO_LEVELS)
     assert json.loads(json.dumps(report.as_dict()))["rows_dropped"]["one side empty"] == 0
     text = report.as_text().splitlines()
     assert "book rows                                           6 of 2 levels" in text
     assert "rows dropped, warm-up, too few levels               3" in text
-    assert len(text) == 15
+    assert len(text) == 18
 
 
 def test_the_figures_of_a_book_are_those_counted_by_hand() -> None:

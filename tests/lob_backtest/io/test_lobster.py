@@ -3,7 +3,9 @@
 import csv
 import io
 import zipfile
+from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lob_backtest.book import read_book
 from lob_backtest.errors import FormatError
-from lob_backtest.io import import_book, read_lobster
-from lob_backtest.io.lobster import _session, nanoseconds_of
+from lob_backtest.io import ImportOptions, import_book, read_lobster, read_source
+from lob_backtest.io.cleaning import REASONS
+from lob_backtest.io.lobster import _session, nanoseconds_of, open_lobster
 
+NOTHING = dict.fromkeys(REASONS, 0)
 NAME = "ABC_{}_34200000_57600000_{}_2.csv"
 DATE = "2012-06-21"
 GOOG = "LOBSTER_SampleFile_GOOG_2012-06-21_10.zip"
@@ -78,7 +83,7 @@ def test_crossed_and_one_sided_rows_are_dropped_and_counted(tmp_path: Path) -> N
     ]
     book, report = read_lobster(write_day(tmp_path, rows))
     assert book.n_rows == 2
-    assert report.rows_dropped == {"crossed or locked": 1, "one side empty": 1}
+    assert report.rows_dropped == NOTHING | {"crossed or locked": 1, "one side empty": 1}
     assert report.crossed_share_before == 0.25
 
 
@@ -92,10 +97,8 @@ def test_real_days_equal_an_independent_reading(lob_data_dir: Path, name: str) -
         members = {"orderbook" in member: member for member in archive.namelist()
                    if member.endswith(".csv")}  # fmt: skip
         with archive.open(members[True]) as file:
-            touches = [
-                [int(field) for field in row[:4]]
-                for row in csv.reader(io.TextIOWrapper(file, encoding="ascii"))
-            ]
+            lines = list(csv.reader(io.TextIOWrapper(file, encoding="ascii")))
+        touches = [[int(field) for field in line[:4]] for line in lines]
         with archive.open(members[False]) as file:
             seconds = [Decimal(row[0]) for row in csv.reader(io.TextIOWrapper(file))]
     ours = np.column_stack(
@@ -109,7 +112,9 @@ def test_real_days_equal_an_independent_reading(lob_data_dir: Path, name: str) -
         for value in seconds
     ]
     np.testing.assert_array_equal(book.time_ns, np.array(exact))
-    assert report.rows_dropped == {"crossed or locked": 0, "one side empty": 0}
+    assert report.rows_dropped == NOTHING
+    repeats = sum(a == b for a, b in pairwise(lines))
+    assert report.rows_repeated == repeats > 0  # hidden executions, for one
 
 
 @given(st.lists(st.tuples(st.integers(0, 86_399), st.integers(0, 10**12 - 1)), min_size=1))
@@ -131,22 +136,55 @@ def test_fewer_levels_are_the_best_ones(tmp_path: Path) -> None:
 
 def test_several_days_join_in_time_order(tmp_path: Path) -> None:
     later, earlier = write_day(tmp_path), write_day(tmp_path, date="2012-06-20")
-    book, report = import_book("lobster", [later, earlier])
+    out = tmp_path / "book.parquet"
+    report = import_book("lobster", [later, earlier], out)
+    book = read_book(out)
     assert (book.n_rows, report.rows, report.events) == (8, 8, 8)
+    assert book.meta.source == f"LOBSTER, {earlier.name}; LOBSTER, {later.name}"
+    assert report.events_noted == {"trading halts (type 7)": 2}
     assert book.session_starts.tolist() == [0, 4, 8]
     np.testing.assert_array_equal(book.rows(4, 8).features(), read_lobster(later)[0].features())
     # A shell's *.csv also names the message tables.
-    everything, _ = import_book("lobster", sorted(tmp_path.glob("*.csv")))
-    np.testing.assert_array_equal(everything.time_ns, book.time_ns)
+    import_book("lobster", sorted(tmp_path.glob("*.csv")), tmp_path / "all.parquet")
+    assert (tmp_path / "all.parquet").read_bytes() == out.read_bytes()
     with pytest.raises(FormatError, match="overlap in time; give each day once"):
-        import_book("lobster", [later, later])
+        import_book("lobster", [later, later], out)
+    with pytest.raises(FormatError, match="got message tables only"):
+        import_book("lobster", sorted(tmp_path.glob("*_message_*")), out)
+    assert (tmp_path / "all.parquet").read_bytes() == out.read_bytes()
+
+
+def test_what_the_options_say_replaces_what_the_format_says(tmp_path: Path) -> None:
+    path = write_day(tmp_path)
+    options = ImportOptions(
+        instrument="ABC.N", tick_size=0.0001, currency="CAD", session=("09:30", "12:00")
+    )
+    book, report = read_source(open_lobster(path, options))
+    assert book.ask_ticks[0].tolist() == [1_000_300, 1_000_400]
+    assert report.rows_dropped["outside the session"] == 1
+    assert book.meta == replace(
+        read_lobster(path)[0].meta,
+        instrument="ABC.N", tick_size=0.0001, currency="CAD", session_close="12:00",
+    )  # fmt: skip
+    with pytest.raises(FormatError, match="leave no choice of --timezone; leave it out"):
+        open_lobster(path, ImportOptions(timezone="UTC"))
+    with pytest.raises(FormatError, match=r"tick size 0.00015: LOBSTER prices are dollars in"):
+        open_lobster(path, ImportOptions(tick_size=0.00015))
 
 
 @pytest.mark.parametrize(
     ("row", "line", "message"),
     [
-        (1, "1000350,5,1000000,8,1000400,6,999900,3", "line 2: an ask price between two cents"),
-        (3, "1000300,5,1000001,8,1000400,6,999900,3", "line 4: a bid price between two cents"),
+        (
+            1,
+            "1000350,5,1000000,8,1000400,6,999900,3",
+            "line 2: an ask price between two ticks of 0.01",
+        ),
+        (
+            3,
+            "1000300,5,1000001,8,1000400,6,999900,3",
+            "line 4: a bid price between two ticks of 0.01",
+        ),
         (0, "1000300,-5,1000100,7,1000400,6,1000000,8", "line 1: a negative size"),
         (2, "1000300,5,1000000,8,9999999999,4,999900,3", "line 3: a size at a missing level"),
         (2, "1000300,5,1000000,x,1000400,6,999900,3", "line 3: column 4='x'"),
