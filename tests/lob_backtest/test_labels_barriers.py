@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_backtest.book import Book
+from lob_backtest.book import Book, BookMeta
 from lob_backtest.decisions import Decisions, decide_every_events, decide_every_ns
 from lob_backtest.errors import LabelError
 from lob_backtest.labels import (
@@ -25,11 +25,9 @@ from tests.lob_backtest.books import (
     META,
     META_ALWAYS_OPEN,
     SECOND,
-    START,
     book_from_mids,
     books,
     random_book,
-    seconds,
     with_other_future,
 )
 
@@ -38,23 +36,24 @@ CLOSE = 6 * 3600.0  # seconds from START, at 10:00, to the close of META's sessi
 
 
 def at_three(
-    future: list[float], *, at: list[float], meta=META, **horizon: int
+    future: list[float], *, at: list[float], meta: BookMeta = META, start: int = 0, **horizon: int
 ) -> tuple[float, float]:
-    """Move and label_end (seconds after START) of a decision at 3 s, whose sigma is 3 / sqrt(2).
+    """Move and label_end of a decision at 3 s, whose sigma is 3 / sqrt(2); seconds from ``start``.
 
     Over 2 s the mid moved by 2 (known at 2 s) and by -1 (known at 3 s): two moves of equal weight
     up to the bias, which cancels, so that the variance is half their squared difference.
     """
-    book = book_from_mids([100, 100, 102, 99, *future], at_seconds=[0, 1, 2, 3, *at], meta=meta)
+    times = start + np.array([0, 1, 2, 3, *at])
+    book = book_from_mids([100, 100, 102, 99, *future], at_seconds=times, meta=meta)
     rows = np.arange(4)
-    decisions = Decisions(rows=rows, decided_ns=seconds(rows), session=np.zeros(4, dtype=np.int64))
+    decisions = Decisions(rows=rows, decided_ns=book.time_ns[rows], session=book.session[rows])
     moves = triple_barrier_moves(
         book, decisions, **(horizon or {"horizon_ns": 2 * SECOND}),
         barrier_volatilities=1.0, volatility_decisions=2,
     )  # fmt: skip
     assert np.isnan(moves.move_ticks[:3]).all()
     assert moves.label_end_ns[:3].tolist() == decisions.decided_ns[:3].tolist()
-    return float(moves.move_ticks[3]), (int(moves.label_end_ns[3]) - START) / SECOND
+    return float(moves.move_ticks[3]), int(moves.label_end_ns[3] - book.time_ns[0]) / SECOND
 
 
 @pytest.mark.parametrize(
@@ -95,6 +94,14 @@ def test_the_session_end_is_a_vertical_barrier_and_known_at_the_close():
     # The next day's rows are none of its business.
     assert at_three([100, 104], at=[4, 86_400]) == (0.0, 5.0)
     assert at_three([100, 104], at=[4, 86_400], horizon_events=2) == (0.0, CLOSE)
+
+
+def test_a_session_that_ends_at_midnight_is_not_carried_on_by_the_next():
+    # The decision is a second before midnight, the touch at midnight is another day's.
+    all_day = replace(META, session_open="00:00", session_close="24:00")
+    before_midnight = {"start": 14 * 3600 - 4, "meta": all_day}
+    assert at_three([110, 99], at=[4, 5], **before_midnight) == (0.0, 3.999999999)
+    assert at_three([110, 99], at=[3.5, 5], **before_midnight) == (11.0, 3.5)
 
 
 def test_where_the_data_end_but_the_market_does_not_nothing_is_known():
