@@ -9,15 +9,16 @@ blanks, fields may be quoted. Several symbols are interleaved; a book has one. S
 The market never closes.
 """
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from lob_backtest.book import BookMeta, BoolArray
-from lob_backtest.errors import FormatError
+from lob_backtest.book import BookMeta
+from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import FileSource, Side, integers, matrix, needed, texts, to_rows
+from lob_backtest.io.opening import first_lines
 from lob_backtest.io.stream import Counts, ImportOptions, Rows
 from lob_backtest.io.tables import Place, TextTable
 
@@ -31,7 +32,6 @@ _KNOWN = {"XBTUSD": (0.5, "USD"), "ETHUSD": (0.05, "USD")}
 _PADDING = "\0 "
 _GROUPS = ("ask_price", "ask_size", "bid_price", "bid_size")
 _COLUMNS = {group: [f"{group}_{level + 1}" for level in range(_LEVELS)] for group in _GROUPS}
-_OTHERS = "of another instrument"
 
 
 def open_bitmex(path: Path, options: ImportOptions) -> FileSource:
@@ -46,7 +46,7 @@ def open_bitmex(path: Path, options: ImportOptions) -> FileSource:
         FormatError: options that are missing; while reading, a line that is not as told.
     """
     options.refuse("bitmex", "mapping")
-    symbol = options.instrument or _only_symbol(path)
+    symbol = options.instrument or _first_symbol(path)
     tick_size, currency = _KNOWN.get(symbol, (options.tick_size, options.currency))
     asked = [("--tick-size", f"the price step of {symbol}, e.g. 0.5")] if tick_size is None else []
     asked += [] if currency else [("--currency", f"what {symbol} is quoted in, e.g. USD")]
@@ -63,6 +63,7 @@ def open_bitmex(path: Path, options: ImportOptions) -> FileSource:
         session_close=None,
         source=f"BitMEX orderBook10, {path.name}",
     )
+    chosen = Chosen(path=path, instrument=symbol, by_user=options.instrument is not None)
     counts, n_levels = Counts(), options.kept_levels(_LEVELS, path)
     return FileSource(
         source_format="bitmex",
@@ -70,26 +71,22 @@ def open_bitmex(path: Path, options: ImportOptions) -> FileSource:
         n_levels=n_levels,
         files=(path.name,),
         counts=counts,
-        read=lambda chunk_rows: _rows(path, symbol, tick_size, n_levels, counts, chunk_rows),
+        read=lambda chunk_rows: _rows(path, chosen, tick_size, n_levels, counts, chunk_rows),
     )
 
 
 def _rows(
-    path: Path, symbol: str, tick_size: float, n_levels: int, counts: Counts, chunk_rows: int
+    path: Path, chosen: Chosen, tick_size: float, n_levels: int, counts: Counts, chunk_rows: int
 ) -> Iterator[Rows]:
-    seen: set[str] = set()
     for place, batch in _table(n_levels).batches(path, counts, chunk_rows=chunk_rows):
-        is_ours = _is_of(batch, symbol, seen)
         counts.events += batch.num_rows
-        counts.rows_dropped[_OTHERS] += int((~is_ours).sum())
+        symbols = texts(batch, "symbol")
+        names = [name.strip(_PADDING) for name in symbols.dictionary.to_pylist()]
+        is_ours = chosen.rows(names, symbols.indices.to_numpy(), counts)
         if is_ours.any():
             ours = batch.filter(pa.array(is_ours))
             yield _parsed(place.chosen(is_ours), ours, n_levels, tick_size)
-    if symbol not in seen:
-        raise FormatError(
-            f"{path}: no lines of {symbol}; the file has {', '.join(sorted(seen))}: "
-            "choose one with --instrument"
-        )
+    chosen.check()
 
 
 def _parsed(place: Place, batch: pa.RecordBatch, n_levels: int, tick_size: float) -> Rows:
@@ -108,26 +105,9 @@ def _parsed(place: Place, batch: pa.RecordBatch, n_levels: int, tick_size: float
     )
 
 
-def _is_of(batch: pa.RecordBatch, symbol: str, seen: set[str]) -> BoolArray:
-    """Which lines are of one symbol; the names of all are added to ``seen``."""
-    column = texts(batch, "symbol")
-    names = np.array([name.strip(_PADDING) for name in column.dictionary.to_pylist()])
-    seen.update(names.tolist())
-    is_symbol: BoolArray = (names == symbol)[column.indices.to_numpy()]
-    return is_symbol
-
-
-def _only_symbol(path: Path) -> str:
-    """The symbol of a file that has one; the whole file is looked through."""
-    seen: set[str] = set()
-    for _, batch in _table(0).batches(path, Counts(), chunk_rows=1 << 16):
-        _is_of(batch, "", seen)
-    if len(seen) > 1:
-        raise FormatError(
-            f"{path}: the file has {len(seen)} instruments ({', '.join(sorted(seen))}), a book has "
-            f"one: choose with --instrument, e.g. --instrument {min(seen)}"
-        )
-    return seen.pop()
+def _first_symbol(path: Path) -> str:
+    fields = next(csv.reader(first_lines(path, _WANTED, 1)), [])
+    return fields[2].strip(_PADDING) if len(fields) > 2 else ""
 
 
 def _table(n_levels: int) -> TextTable:

@@ -25,8 +25,9 @@ import pyarrow as pa
 
 from lob_backtest.book import BookMeta
 from lob_backtest.errors import FormatError
-from lob_backtest.io.databento_records import Records, Wanted, event_rows
+from lob_backtest.io.databento_records import Records, event_rows
 from lob_backtest.io.dbn import DbnFile, is_dbn, open_dbn
+from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import FileSource, Side, integers, matrix, needed, texts
 from lob_backtest.io.opening import first_lines
 from lob_backtest.io.stream import Counts, ImportOptions
@@ -155,11 +156,10 @@ def open_databento(path: Path, options: ImportOptions) -> FileSource:
         source=f"Databento, {path.name}, time is {clock}",
     )
     has_names = bool(first_instrument)
-    wanted = Wanted(
+    chosen = Chosen(
         path=path,
         instrument=instrument if has_names else "",
-        is_chosen=options.instrument is not None and has_names,
-        tick_size=tick_size,
+        by_user=has_names and options.instrument is not None,
     )
     counts, n_levels = Counts(), options.kept_levels(file.levels, path)
     return FileSource(
@@ -168,7 +168,9 @@ def open_databento(path: Path, options: ImportOptions) -> FileSource:
         n_levels=n_levels,
         files=(path.name,),
         counts=counts,
-        read=lambda chunk: event_rows(file.batches(n_levels, counts, chunk), wanted, counts),
+        read=lambda chunk_rows: event_rows(
+            file.batches(n_levels, counts, chunk_rows), chosen, counts, tick_size=tick_size
+        ),
     )
 
 

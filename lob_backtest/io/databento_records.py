@@ -14,13 +14,13 @@ Reference: https://databento.com/docs/standards-and-conventions/common-fields-en
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from lob_backtest.book import BoolArray, IntArray
 from lob_backtest.errors import FormatError
+from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import Side, to_rows
 from lob_backtest.io.stream import Counts, Rows
 from lob_backtest.io.tables import Place
@@ -52,32 +52,16 @@ class Records:
     bid: Side
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to be taken out of a file.
-
-    Attributes:
-        path: the file.
-        instrument: the one whose book is read.
-        is_chosen: whether the user named it; else the file must have no other.
-        tick_size: currency units a tick.
-    """
-
-    path: Path
-    instrument: str
-    is_chosen: bool
-    tick_size: float
-
-
 @dataclass(kw_only=True)
 class _Seen:
-    instruments: set[str] = field(default_factory=set)
     publishers: set[int] = field(default_factory=set)
     has_last: bool = False
     latest_ns: int = np.iinfo(np.int64).min
 
 
-def event_rows(batches: Iterator[Records], wanted: Wanted, counts: Counts) -> Iterator[Rows]:
+def event_rows(
+    batches: Iterator[Records], chosen: Chosen, counts: Counts, *, tick_size: float
+) -> Iterator[Rows]:
     """A row for each event of one instrument.
 
     Raises:
@@ -87,40 +71,45 @@ def event_rows(batches: Iterator[Records], wanted: Wanted, counts: Counts) -> It
     seen = _Seen()
     for records in batches:
         counts.events += records.time_ns.size
-        seen.instruments.update(records.names[np.unique(records.which)].tolist())
-        if len(seen.instruments) > 1 and not wanted.is_chosen:
-            continue  # to the end, so that the message lists them all
-        kept = _ends_of_events(records, wanted, seen, counts)
+        is_ours = chosen.rows(records.names, records.which, counts)
+        kept = _ends_of_events(records, is_ours, seen, counts)
+        _refuse_venues(chosen, records.publisher[is_ours], seen)
         if kept.any():
             place = records.place.chosen(kept)
             time_ns = _known_ns(records.time_ns[kept], seen, counts)
             yield to_rows(place, time_ns, records.ask.chosen(kept), records.bid.chosen(kept),
-                          tick_size=wanted.tick_size)  # fmt: skip
-    _refuse_others(wanted, seen)
+                          tick_size=tick_size)  # fmt: skip
+    chosen.check()
+    if not seen.has_last:
+        raise FormatError(
+            f"{chosen.path}: no record of {chosen.instrument} carries the flag F_LAST (128), so it "
+            "is not known when the book is consistent; needs records as Databento gives them"
+        )
 
 
 def _ends_of_events(
-    records: Records, wanted: Wanted, seen: _Seen, counts: Counts
+    records: Records, is_ours: BoolArray, seen: _Seen, counts: Counts
 ) -> BoolArray:
-    is_ours: BoolArray = (records.names == wanted.instrument)[records.which]
-    seen.publishers.update(np.unique(records.publisher[is_ours]).tolist())
-    if len(seen.publishers) > 1:
-        raise FormatError(
-            f"{wanted.path}: records of several venues (publisher_id "
-            f"{', '.join(map(str, sorted(seen.publishers)))}), each with a book of its own; "
-            "needs a file of one venue"
-        )
-    is_last = (records.flags & _LAST) > 0
+    is_last = is_ours & ((records.flags & _LAST) > 0)
     is_doubtful = (records.flags & _MAYBE_BAD_BOOK) > 0
-    seen.has_last |= bool((is_last & is_ours).any())
+    seen.has_last |= bool(is_last.any())
     dropped, noted = counts.rows_dropped, counts.events_noted
-    dropped["of another instrument"] += int((~is_ours).sum())
     dropped["inside an event (no F_LAST)"] += int((is_ours & ~is_last).sum())
-    dropped["after a gap in the feed"] += int((is_ours & is_last & is_doubtful).sum())
-    kept: BoolArray = is_ours & is_last & ~is_doubtful
+    dropped["after a gap in the feed"] += int((is_last & is_doubtful).sum())
+    kept: BoolArray = is_last & ~is_doubtful
     has_bad_clock = kept & ((records.flags & _BAD_TS_RECV) > 0)
     noted["with a doubtful receive time"] += int(has_bad_clock.sum())
     return kept
+
+
+def _refuse_venues(chosen: Chosen, publisher: IntArray, seen: _Seen) -> None:
+    seen.publishers.update(np.unique(publisher).tolist())
+    if len(seen.publishers) > 1:
+        raise FormatError(
+            f"{chosen.path}: records of several venues (publisher_id "
+            f"{', '.join(map(str, sorted(seen.publishers)))}), each with a book of its own; "
+            "needs a file of one venue"
+        )
 
 
 def _known_ns(time_ns: IntArray, seen: _Seen, counts: Counts) -> IntArray:
@@ -134,24 +123,3 @@ def _known_ns(time_ns: IntArray, seen: _Seen, counts: Counts) -> IntArray:
     counts.events_noted["dated before the one before, by less than 1 s"] += int(is_late.sum())
     seen.latest_ns = int(known[-1])
     return np.where(is_late, known, time_ns)
-
-
-def _refuse_others(wanted: Wanted, seen: _Seen) -> None:
-    listed = ", ".join(sorted(seen.instruments)[:20]) + (
-        ", ..." if len(seen.instruments) > 20 else ""
-    )
-    if len(seen.instruments) > 1 and not wanted.is_chosen:
-        raise FormatError(
-            f"{wanted.path}: the file has {len(seen.instruments)} instruments ({listed}), a book "
-            f"has one: choose with --instrument, e.g. --instrument {min(seen.instruments)}"
-        )
-    if wanted.instrument not in seen.instruments:
-        raise FormatError(
-            f"{wanted.path}: no records of {wanted.instrument}; the file has {listed}: "
-            "choose one with --instrument"
-        )
-    if not seen.has_last:
-        raise FormatError(
-            f"{wanted.path}: no record of {wanted.instrument} carries the flag F_LAST (128), so it "
-            "is not known when the book is consistent; needs records as Databento gives them"
-        )

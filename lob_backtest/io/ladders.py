@@ -103,11 +103,27 @@ def matrix(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[FloatArray, Boo
 
 
 def integers(place: Place, batch: pa.RecordBatch, name: str) -> IntArray:
-    """``(n,)`` a column of whole numbers (or instants), none of which may be missing."""
+    """``(n,)`` a column of whole numbers (or instants in their unit), none of which may be missing."""
     column = batch.column(name)
-    if column.null_count:
-        place.refuse(column.is_null().to_numpy(zero_copy_only=False), f"{name} is missing")
-    return np.asarray(column.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+    place.refuse(column.is_null().to_numpy(zero_copy_only=False), f"{name} is missing")
+    try:
+        whole = column.cast(pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        every = np.ones(len(column), dtype=np.bool_)
+        place.refuse(every, f"{name} is no column of whole numbers ({error})")
+        raise
+    return np.asarray(whole.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def instants_ns(place: Place, column: pa.Array, name: str) -> IntArray:
+    """``(n,)`` nanoseconds since 1970 of a column of timestamps, none of which may be missing."""
+    try:
+        exact = column.cast(pa.timestamp("ns", column.type.tz))
+    except pa.ArrowInvalid as error:
+        every = np.ones(len(column), dtype=np.bool_)
+        place.refuse(every, f"{name} is beyond the times that nanoseconds reach ({error})")
+        raise
+    return integers(place, pa.record_batch([exact], names=[name]), name)
 
 
 def texts(batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
