@@ -18,6 +18,7 @@ GAP_SECONDS = 60.0
 _SPREAD_QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 _WAIT_QUANTILES = (0.5, 0.9, 0.99, 0.999, 1.0)
 _N_LONGEST = 5
+_LEAST_PRICES = 10  # fewer may share a divisor by chance
 _NS_PER_SECOND = 1_000_000_000
 
 
@@ -196,7 +197,7 @@ def _warnings(book: Book, figures: dict[str, Any]) -> list[str]:
     """What a user probably did not mean, or should know before trusting a result."""
     found = []
     step, tick = figures["common_step_ticks"], book.meta.tick_size
-    if step is not None and step > 1:
+    if step is not None and step > 1 and _n_touch_prices(book) >= _LEAST_PRICES:
         found.append(
             f"all prices are multiples of {step} ticks of {tick:g} apart: the tick is probably "
             f"{step * tick:g}, and every figure in ticks {step} times too large"
@@ -213,6 +214,10 @@ def _warnings(book: Book, figures: dict[str, Any]) -> list[str]:
             "and windows in rows are shorter than they look"
         )
     return found
+
+
+def _n_touch_prices(book: Book) -> int:
+    return int(np.union1d(book.ask_ticks[:, 0], book.bid_ticks[:, 0]).size)
 
 
 def _quantiles(

@@ -48,9 +48,16 @@ def write_plots(book: Book, folder: Path | str) -> list[Path]:
 
     paths = []
     style: dict[Any, Any] = {
-             "svg.hashsalt": "lob_backtest", "svg.fonttype": "none", "font.size": 10,
-             "text.color": _INK, "axes.labelcolor": _MUTED, "xtick.color": _MUTED,
-             "ytick.color": _MUTED, "axes.edgecolor": _GRID}  # fmt: skip
+        "svg.hashsalt": "lob_backtest",
+        "svg.fonttype": "none",
+        "text.parse_math": False,  # a $ in an instrument's name is a dollar
+        "font.size": 10,
+        "text.color": _INK,
+        "axes.labelcolor": _MUTED,
+        "xtick.color": _MUTED,
+        "ytick.color": _MUTED,
+        "axes.edgecolor": _GRID,
+    }
     with mpl.rc_context(style):
         for name, draw in _PLOTS.items():
             figure = Figure(figsize=(8.4, 4.6), layout="constrained")
@@ -147,28 +154,40 @@ def _depth_profile(figure: Any, book: Book) -> None:
     _shape(right, "cumulated size by distance")
 
 
-def _event_rate(figure: Any, book: Book) -> None:
-    """Rows a second by time of the day, the mean of the days that were open then."""
+def rate_by_time_of_day(book: Book) -> tuple[FloatArray, FloatArray, int]:
+    """Rows a second in bins of the local day, over the days' time that lies in each bin.
+
+    A day counts from its first row to its last one. A bin that no day has been in for a tenth of
+    its length says nothing: NaN.
+
+    Returns:
+        ``(B + 1,)`` edges in seconds since midnight, ``(B,)`` rates, and the number of days.
+    """
     clock = local_ns(book.time_ns, book.meta.timezone)
     days = np.flatnonzero(np.diff(clock // _NS_PER_DAY, prepend=-1))
-    first, last = clock[days], clock[np.append(days[1:], book.n_rows) - 1]
     in_day = clock % _NS_PER_DAY
-    low, high = int((first % _NS_PER_DAY).min()), int((last % _NS_PER_DAY).max())
+    begin, end = in_day[days], in_day[np.append(days[1:], book.n_rows) - 1]
+    low, high = int(begin.min()), int(end.max())
     step = _clock_step((high - low) / _NS_PER_SECOND / _RATE_BINS) * _NS_PER_SECOND
     edges = np.arange(low // step, high // step + 2) * step
     rows = np.bincount(in_day // step - low // step, minlength=edges.size - 1)
-    begin, end = (first % _NS_PER_DAY)[:, None], (last % _NS_PER_DAY)[:, None]
-    open_ns = np.minimum(end, edges[1:]) - np.maximum(begin, edges[:-1])
+    open_ns = np.minimum(end[:, None], edges[1:]) - np.maximum(begin[:, None], edges[:-1])
     seconds = np.maximum(open_ns, 0).sum(axis=0) / _NS_PER_SECOND
-    # A bin that is open for less than a tenth of its length says nothing.
-    rate = np.where(seconds > step / _NS_PER_SECOND / 10, rows / np.maximum(seconds, 1e-9), np.nan)
+    says = seconds > step / _NS_PER_SECOND / 10
+    rate = np.full(rows.size, np.nan)
+    rate[says] = rows[says] / seconds[says]
+    return edges / _NS_PER_SECOND, rate, int(days.size)
+
+
+def _event_rate(figure: Any, book: Book) -> None:
+    edges, rate, n_days = rate_by_time_of_day(book)
     axes = figure.subplots()
-    axes.stairs(np.nan_to_num(rate), edges / _NS_PER_SECOND, fill=True, color=_BID, alpha=0.75)
-    _shape(axes, f"rows a second, in bins of {_duration(step // _NS_PER_SECOND)}")
-    axes.set_xlim(edges[0] / _NS_PER_SECOND, edges[-1] / _NS_PER_SECOND)
+    axes.stairs(np.nan_to_num(rate), edges, fill=True, color=_BID, alpha=0.75)
+    _shape(axes, f"rows a second, in bins of {_duration(int(edges[1] - edges[0]))}")
+    axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
-    _clock_ticks(axes, edges[0] / _NS_PER_SECOND, edges[-1] / _NS_PER_SECOND)
-    over = "1 day" if days.size == 1 else f"mean of {days.size} days"
+    _clock_ticks(axes, edges[0], edges[-1])
+    over = "1 day" if n_days == 1 else f"mean of {n_days} days"
     axes.set_xlabel(f"time of the day, {book.meta.timezone}; {over}")
 
 
