@@ -28,6 +28,8 @@ def round_trip_ticks(book: Book, decisions: Decisions, *, costs: Costs, units: f
         units: size of the trade, above 0; it matters where there is a minimum fee.
     """
     rows = decisions.rows
+    # Costs.round_trip in ticks: a spread of two ticks has to be exactly two where moves are held
+    # against it.
     buy, sale = (taker_fee_ticks(book, rows, costs=costs, units=u) for u in (units, -units))
     return np.asarray(costs.multiple * book.spread_ticks[rows] + buy + sale)
 

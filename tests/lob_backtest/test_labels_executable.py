@@ -1,7 +1,5 @@
 """Executable labels: by hand, against a plain loop, and what costs and the future may change."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +9,10 @@ from lob_backtest.book import Book
 from lob_backtest.costs import Costs
 from lob_backtest.decisions import Decisions, decide_every_events, decide_every_ns
 from lob_backtest.errors import CostError, LabelError
+from lob_backtest.execution import Execution
 from lob_backtest.labels import Moves, classify, executable_moves, mid_moves
+from lob_backtest.latency import FixedLatency
+from lob_backtest.orders import orders_from_targets
 from tests.lob_backtest.books import (
     SECOND,
     book_from_mids,
@@ -164,6 +165,35 @@ def test_executable_moves_equal_a_plain_loop_over_the_definition(
     assert moves.label_end_ns.tolist() == ends
 
 
+@pytest.mark.parametrize("costs", [SPREAD, FEES, FEES.scaled(0.5), Costs.none()])
+def test_a_label_is_worth_what_the_backtest_would_earn(costs: Costs):
+    book = random_book(np.random.default_rng(5), 500, 1, 2)
+    tick, latency_ns, units = book.meta.tick_size, SECOND // 3, 4.0
+    decisions = decide_every_ns(book, step_ns=2 * SECOND, window=1)
+    moves = executable_moves(
+        book, decisions, horizon_ns=9 * SECOND, costs=costs, latency_ns=latency_ns, units=units
+    )
+    execution = Execution(kind="touch", latency=FixedLatency(ns=latency_ns))
+
+    def earned(decided_ns: int, size: float) -> float:
+        orders = orders_from_targets(
+            book, np.array([decided_ns, decided_ns + 9 * SECOND]), np.zeros(2, dtype=np.int64),
+            np.array([size, 0.0]), execution=execution,
+        )  # fmt: skip
+        paid = costs.slippage(size=orders.size, price=orders.price, mid=orders.mid)
+        paid += costs.fees(size=orders.size, price=orders.price, is_maker=orders.is_maker)
+        return float(-(orders.size * orders.mid).sum() - paid.sum()) / units / tick
+
+    seen = {-1.0: 0, 0.0: 0, 1.0: 0}
+    known = np.isfinite(moves.move_ticks)
+    for now, move in zip(decisions.decided_ns[known], moves.move_ticks[known], strict=True):
+        long, short = earned(int(now), units), earned(int(now), -units)
+        assert max(long, short, 0.0) == pytest.approx(abs(move), abs=1e-8)
+        assert move == 0 or (move > 0) == (long > short)
+        seen[float(np.sign(move))] += 1
+    assert min(seen[-1.0], seen[1.0]) > 5
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     book=books(min_rows=60, max_levels=1, max_sessions=2),
@@ -221,7 +251,7 @@ def test_arguments_that_make_no_trade_are_refused():
         hand_moves(units=0)
     with pytest.raises(CostError, match="latency_ns=-1000000000"):
         hand_moves(latency_s=-1)
-    book = replace(book_from_mids([100, 101]))
+    book = book_from_mids([100, 101])
     decisions = decide_every_events(book, step_events=1, window=1)
     with pytest.raises(LabelError, match="give exactly one horizon"):
         executable_moves(book, decisions, costs=SPREAD, latency_ns=0, units=1.0)

@@ -45,6 +45,22 @@ def test_a_round_trip_is_the_spread_and_the_fees_of_both_sides():
     assert round_trip_ticks(book, decisions, costs=Costs.none(), units=1.0).tolist() == [0, 0, 0]
 
 
+def test_a_round_trip_in_ticks_is_that_of_the_costs_in_money():
+    book = random_book(np.random.default_rng(0), 200, 1)
+    decisions = decide_every_events(book, step_events=3, window=1)
+    costs = Costs(
+        taker_bps=0.4, maker_bps=-0.1, taker_per_unit=0.002, minimum_fee=0.03, sell_tax_bps=0.3
+    ).scaled(0.7)
+    tick, rows = book.meta.tick_size, decisions.rows
+    in_money = costs.round_trip(
+        size=np.full(rows.size, 3.0),
+        bid=book.bid_ticks[rows, 0] * tick,
+        ask=book.ask_ticks[rows, 0] * tick,
+    )
+    in_ticks = round_trip_ticks(book, decisions, costs=costs, units=3.0)
+    np.testing.assert_allclose(in_ticks * 3.0 * tick, in_money, rtol=1e-9)
+
+
 def test_the_share_below_the_round_trip_counts_up_and_down_labels_only():
     labels = np.array([2, 2, 0, 0, 1, -1])
     moves = np.array([1.0, 2.0, -1.5, -9.0, 0.0, np.nan])
