@@ -18,6 +18,7 @@ import numpy as np
 from lob_backtest.book import BoolArray, FloatArray
 from lob_backtest.config import CostsConfig
 from lob_backtest.errors import CostError
+from lob_backtest.venues import Venue, venue
 
 _BPS = 10_000
 
@@ -30,7 +31,8 @@ class Costs:
         taker_bps, maker_bps: commission in basis points of the traded notional, on every buy and
             every sale; a negative maker fee is a rebate.
         taker_per_unit, maker_per_unit: commission per unit (share) traded.
-        minimum_fee: least commission of an order that pays one.
+        minimum_fee: least commission of an order, unless it earns a rebate; alone it is a flat fee
+            an order.
         sell_tax_bps: tax on the notional of sales.
         sell_per_unit: levy per unit sold.
         multiple: 1 is the cost as it is; 0 trades at the mid for nothing; slippage, commission and
@@ -87,10 +89,27 @@ class Costs:
         bps = np.where(is_maker, self.maker_bps, self.taker_bps)
         per_unit = np.where(is_maker, self.maker_per_unit, self.taker_per_unit)
         commission = notional * bps / _BPS + units * per_unit
-        # A minimum holds for what is charged; a rebate or a free order stays what it is.
-        commission = np.where(commission > 0, np.maximum(commission, self.minimum_fee), commission)
+        # No minimum takes a rebate away.
+        commission = np.where(commission < 0, commission, np.maximum(commission, self.minimum_fee))
         tax = notional * self.sell_tax_bps / _BPS + units * self.sell_per_unit
         return np.asarray(self.multiple * (commission + np.where(size < 0, tax, 0.0)))
+
+    def round_trip(self, *, size: FloatArray, bid: FloatArray, ask: FloatArray) -> FloatArray:
+        """``(K,)`` currency that buying at the ask and selling at the bid as a taker costs.
+
+            size * (ask - bid) + fees of the purchase + fees and tax of the sale
+
+        The cheapest way in and out at once: orders within the best level, no time between them. For
+        an entry and an exit at different times take the mean of the round trips at either.
+
+        Args:
+            size: ``(K,)`` units, positive; long or short cost the same.
+            bid, ask: ``(K,)`` best prices in currency.
+        """
+        taker = np.zeros(np.shape(size), dtype=np.bool_)
+        bought = self.fees(size=size, price=ask, is_maker=taker)
+        sold = self.fees(size=-size, price=bid, is_maker=taker)
+        return np.asarray(self.multiple * size * (ask - bid) + bought + sold)
 
     def slippage(self, *, size: FloatArray, price: FloatArray, mid: FloatArray) -> FloatArray:
         """``(K,)`` what filling at ``price`` rather than at the mid costs, in currency."""
@@ -98,18 +117,40 @@ class Costs:
 
 
 def costs_of(config: Literal["none"] | CostsConfig) -> Costs:
-    """The costs that a config asks for; free trading only by name."""
+    """The costs that a config asks for; free trading only by name.
+
+    The preset's figures, each replaced by the config's own where it has one; without a preset a
+    maker pays what a taker pays unless the config says otherwise. The discount then multiplies the
+    commission, rebates included, but no minimum and no tax.
+
+    Raises:
+        CostError: an unknown preset, or figures that are no costs.
+    """
     if config == "none":
         return Costs.none()
-    discount = 1.0 if config.discount is None else config.discount
-    fee, per_unit = (discount * (value or 0.0) for value in (config.fee_bps, config.fee_per_unit))
-    maker, maker_per_unit = config.maker_fee_bps, config.maker_fee_per_unit
-    return Costs(
-        taker_bps=fee,
-        maker_bps=fee if maker is None else discount * maker,
-        taker_per_unit=per_unit,
-        maker_per_unit=per_unit if maker_per_unit is None else discount * maker_per_unit,
-        minimum_fee=config.minimum_fee or 0.0,
-        sell_tax_bps=config.sell_tax_bps or 0.0,
-        sell_per_unit=config.sell_fee_per_unit or 0.0,
-    )
+    own = {
+        "taker_bps": config.fee_bps,
+        "maker_bps": config.maker_fee_bps,
+        "taker_per_unit": config.fee_per_unit,
+        "maker_per_unit": config.maker_fee_per_unit,
+        "minimum_fee": config.minimum_fee,
+        "sell_tax_bps": config.sell_tax_bps,
+        "sell_per_unit": config.sell_fee_per_unit,
+    }
+    base = dict.fromkeys(own, 0.0)
+    if config.preset is not None:
+        base = figures_of(venue(config.preset))
+    else:
+        base |= {"maker_bps": config.fee_bps or 0.0, "maker_per_unit": config.fee_per_unit or 0.0}
+    chosen = base | {name: value for name, value in own.items() if value is not None}
+    if config.discount is not None:
+        for name in ("taker_bps", "maker_bps", "taker_per_unit", "maker_per_unit"):
+            chosen[name] *= config.discount
+    return Costs(**chosen)
+
+
+def figures_of(preset: Venue) -> dict[str, float]:
+    """The preset's figures by the names that ``Costs`` gives them."""
+    return {
+        item.name: getattr(preset, item.name) for item in fields(Costs) if item.name != "multiple"
+    }
