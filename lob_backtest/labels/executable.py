@@ -60,11 +60,11 @@ def executable_moves(
     """
     if not (np.isfinite(units) and units > 0):
         raise LabelError(f"units={units}: needs a size above 0")
+    latency = FixedLatency(ns=latency_ns)
     horizon = horizon_of(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
     session_end_ns = book.time_ns[last_rows(book, decisions)]
     is_known = horizon.is_held & (horizon.end_ns + latency_ns <= session_end_ns)
     leaves_ns = np.where(is_known, horizon.end_ns, decisions.decided_ns)
-    latency = FixedLatency(ns=latency_ns)
     enters = execution_rows(book, decisions.decided_ns, latency=latency)
     exits = execution_rows(book, leaves_ns, latency=latency)
     long = _profit_ticks(book, enters, exits, costs=costs, units=units)

@@ -11,6 +11,8 @@ from lob_backtest.errors import LabelError
 
 _NS_PER_MINUTE = 60_000_000_000
 _NS_PER_DAY = 1440 * _NS_PER_MINUTE
+# Thirty years in nanoseconds: an instant that far on still fits into 64 bits.
+_LONGEST = 10**18
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,13 +40,13 @@ def horizon_of(
         horizon_events: the end is that many rows after the decision's row.
 
     Raises:
-        LabelError: not exactly one horizon, or one below 1.
+        LabelError: not exactly one horizon, or one below 1 or of decades.
     """
     chosen = [value for value in (horizon_ns, horizon_events) if value is not None]
-    if len(chosen) != 1 or chosen[0] < 1:
+    if len(chosen) != 1 or not 1 <= chosen[0] <= _LONGEST:
         raise LabelError(
             f"horizon_ns={horizon_ns} and horizon_events={horizon_events}: "
-            "give exactly one horizon, of at least 1"
+            f"give exactly one horizon, of at least 1 and at most {_LONGEST:.0e}"
         )
     last_row = last_rows(book, decisions)
     session_end_ns = book.time_ns[last_row]

@@ -221,7 +221,12 @@ def test_moves_equal_a_plain_loop_over_the_definitions(
 @pytest.mark.parametrize("formed", [mid_moves, smoothed_moves])
 def test_exactly_one_horizon_of_at_least_one_is_needed(formed):
     book, decisions = hand_book()
-    for wrong in ({}, {"horizon_ns": 1, "horizon_events": 1}, {"horizon_events": 0}):
+    for wrong in (
+        {},
+        {"horizon_ns": 1, "horizon_events": 1},
+        {"horizon_events": 0},
+        {"horizon_ns": 10**19},
+    ):
         with pytest.raises(LabelError, match="give exactly one horizon, of at least 1"):
             formed(book, decisions, **wrong)
 
