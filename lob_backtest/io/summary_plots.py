@@ -93,7 +93,7 @@ def time_bins(book: Book, *, n_bins: int = _BINS) -> TimeBins:
     opens = book.session_starts[:-1]
     spans = book.time_ns[book.session_starts[1:] - 1] - book.time_ns[opens]
     # A session as it follows the one before it: a little room between the two.
-    room = int(spans.sum()) // 200 if opens.size > 1 else 0
+    room = max(int(spans.sum()) // 200, _NS_PER_SECOND)
     begins = np.concatenate([[0], np.cumsum(spans + room)[:-1]]) + _since_midnight_ns(book)
     width = max(int(spans.sum()) // n_bins, 1)
     bin_of_row = (book.time_ns - book.time_ns[opens][book.session]) // width
@@ -112,6 +112,8 @@ def _mid_and_spread(figure: Any, book: Book) -> None:
     bins = time_bins(book)
     starts, n = bins.starts[:-1], np.diff(bins.starts)
     price = book.mid_ticks * book.meta.tick_size
+    last = price[bins.starts[1:] - 1]
+    low, high = np.minimum.reduceat(price, starts), np.maximum.reduceat(price, starts)
     spread = book.spread_ticks
     mean = np.add.reduceat(spread, starts) / n
     most = np.maximum.reduceat(spread, starts)
@@ -119,16 +121,17 @@ def _mid_and_spread(figure: Any, book: Book) -> None:
     for each in range(int(bins.session[-1]) + 1):
         here = bins.session == each
         at = bins.at_seconds[here]
-        low, high = (f.reduceat(price, starts)[here] for f in (np.minimum, np.maximum))
-        upper.fill_between(at, low, high, color=_MID, alpha=0.25, linewidth=0)
-        upper.plot(at, price[bins.starts[1:] - 1][here], color=_MID, linewidth=0.9)
-        lower.fill_between(at, mean[here], most[here], color=_ASK, alpha=0.25, linewidth=0)
-        lower.plot(at, mean[here], color=_ASK, linewidth=0.9)
+        upper.fill_between(at, low[here], high[here], color=_MID, alpha=0.35, linewidth=0)
+        marker = "." if at.size == 1 else None
+        upper.plot(at, last[here], color=_MID, linewidth=0.9, marker=marker)
+        lower.fill_between(at, mean[here], most[here], color=_ASK, alpha=0.35, linewidth=0)
+        lower.plot(at, mean[here], color=_ASK, linewidth=0.9, marker=marker)
     _shape(upper, f"mid-price, {book.meta.currency}: last, least and most of each bin")
     _shape(lower, "spread, ticks: mean and up to the most")
     if most.max() > 20 * np.median(mean):
         lower.set_yscale("log")
-        lower.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        lower.yaxis.set_minor_formatter(lambda value, _: "")
+    lower.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     upper.ticklabel_format(axis="y", useOffset=False, style="plain")
     _time_axis(lower, book, bins)
 
@@ -197,11 +200,13 @@ def _waits(figure: Any, book: Book) -> None:
     apart = wait[wait > 0]
     if apart.size:
         low, high = np.log10(apart.min()), np.log10(apart.max())
-        edges = np.logspace(low - 0.01, high + 0.01, _WAIT_BINS + 1)
+        middle, half = (low + high) / 2, max((high - low) / 2 + 0.01, 0.5)  # a decade or more
+        edges = np.logspace(middle - half, middle + half, _WAIT_BINS + 1)
         n, _ = np.histogram(apart, edges)
         axes.stairs(n / wait.size, edges / _NS_PER_SECOND, fill=True, color=_BID, alpha=0.75)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: _short_time(value))
+        axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xlabel("time from a row to the next of its session")
     same = 1 - apart.size / max(wait.size, 1)
     _shape(
@@ -223,10 +228,12 @@ def _spreads(figure: Any, book: Book) -> None:
     axes.bar(at, share, width=0.85 * width, color=_ASK, alpha=0.85)
     beyond = 1 - shown.size / spread.size
     more = f"; {beyond:.1%} up to {spread.max():,} ticks are not drawn" if beyond else ""
-    of = "" if width == 1 else f", {width} ticks a bar"
+    of = "" if width == 1 else f", {width:,} ticks a bar"
     _shape(axes, f"share of rows by spread{of}{more}")
     axes.set_xlabel(f"spread, ticks of {book.meta.tick_size:g} {book.meta.currency}")
+    axes.set_xlim(at[0] - width, at[-1] + width)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
@@ -263,8 +270,9 @@ def _time_axis(axes: Any, book: Book, bins: TimeBins) -> None:
     """A clock within one session, dates over several."""
     axes.set_xlim(bins.at_seconds[0], max(bins.at_seconds[-1], bins.at_seconds[0] + 1e-6))
     if bins.session[-1] == 0:
-        _clock_ticks(axes, bins.at_seconds[0], bins.at_seconds[-1])
-        axes.set_xlabel(f"time, {book.meta.timezone}")
+        day = _local(book, 0).normalize()
+        _clock_ticks(axes, bins.at_seconds[0], bins.at_seconds[-1], day)
+        axes.set_xlabel(f"time, {book.meta.timezone}, from {day:%Y-%m-%d}")
         return
     opens = np.flatnonzero(np.diff(bins.session, prepend=-1))
     for place in bins.at_seconds[opens[1:]]:
@@ -276,11 +284,20 @@ def _time_axis(axes: Any, book: Book, bins: TimeBins) -> None:
     axes.set_xlabel(f"sessions from {days[0]:%Y-%m-%d}, side by side; lines part them")
 
 
-def _clock_ticks(axes: Any, low: float, high: float) -> None:
-    """Marks at whole minutes or hours; beyond a day the days are counted."""
+def _clock_ticks(axes: Any, low: float, high: float, first_day: pd.Timestamp | None = None) -> None:
+    """Marks at whole minutes, hours or days; midnights carry their date where it is given."""
     step = _clock_step((high - low) / _MOST_TICKS)
     at = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
-    axes.set_xticks(at, [_clock(second, step) for second in at])
+    labels = []
+    for second in at:
+        day, rest = divmod(round(second), 86_400)
+        if first_day is None:
+            rest += 86_400 * day  # the end of a day is 24:00
+        text = f"{rest // 3600:02}:{rest // 60 % 60:02}" + (f":{rest % 60:02}" if step < 60 else "")
+        if first_day is not None and rest == 0:
+            text = f"{first_day + pd.Timedelta(days=day):%m-%d}"
+        labels.append(text)
+    axes.set_xticks(at, labels)
 
 
 def _clock_step(seconds: float) -> int:
@@ -289,15 +306,6 @@ def _clock_step(seconds: float) -> int:
     return next(
         (step for step in _CLOCK_STEPS if step >= seconds), longest * -int(-seconds // longest)
     )
-
-
-def _clock(second: float, step: int) -> str:
-    day, rest = divmod(round(second), 86_400)
-    hours, minutes, seconds = rest // 3600, rest // 60 % 60, rest % 60
-    if step >= 86_400:
-        return f"day {day}"
-    text = f"{hours:02}:{minutes:02}" + (f":{seconds:02}" if step < 60 else "")
-    return text if day == 0 else f"{text} +{day}"
 
 
 def _duration(seconds: int) -> str:
@@ -310,8 +318,8 @@ def _duration(seconds: int) -> str:
 def _short_time(seconds: float) -> str:
     for unit, length in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= 0.999 * length:
-            return f"{seconds / length:,.3g} {unit}"
-    return f"{seconds * 1e9:.3g} ns"
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
 
 
 def _since_midnight_ns(book: Book) -> int:
