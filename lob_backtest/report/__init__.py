@@ -11,21 +11,30 @@ from lob_backtest.files import read_json, write_json, write_text
 _KEYS = ("folds", "aggregate", "gates", "verdict")
 
 
-def write_report(report: Mapping[str, Any], out_dir: Path | str) -> Path:
+def write_report(report: Mapping[str, Any], out_dir: Path | str, *, plots: bool = False) -> Path:
     """Write ``report.json`` and ``report.html`` into a folder; each whole or not at all.
 
     The page is drawn first, from what the JSON will hold, so a report that cannot be shown leaves
     the folder as it was.
 
+    Args:
+        report: as ``walk_forward.score`` gives it.
+        out_dir: made where it is not there.
+        plots: write each plot of the page to ``plots/NAME.svg`` and ``plots/NAME.png`` too.
+
     Returns:
         The page's path.
     """
     from lob_backtest.report.page import report_page
+    from lob_backtest.report.plots import write_plots
 
     out_dir = Path(out_dir)
-    page = report_page(json.loads(json.dumps(report, allow_nan=False)))
+    plain = json.loads(json.dumps(report, allow_nan=False))
+    page = report_page(plain)
     write_json(out_dir / "report.json", report)
     write_text(out_dir / "report.html", page)
+    if plots:
+        write_plots(plain, out_dir / "plots")
     return out_dir / "report.html"
 
 

@@ -4,49 +4,92 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lob_backtest.report.words import duration, moment, text
+from lob_backtest.report.elements import facts_list, folded
+from lob_backtest.report.words import duration, many, moment, text
 
 
 def facts(report: Mapping[str, Any]) -> str:
     """Names and values of the data and the rules, and the provenance as it is."""
-    data, backtest = report["data"], report["backtest"]
+    data, backtest = report.get("data") or {}, report.get("backtest")
+    rows: list[tuple[str, object]] = _data(data) if data else []
+    if report.get("label"):
+        rows.append(("decisions", _decisions(report["label"])))
+        rows.append(("label", _label(report["label"]["label"])))
+    if backtest:
+        rows += _trading(backtest)
+    provenance = report.get("provenance") or {}
+    rows += [(key, provenance[key]) for key in ("name", "command", "seed") if key in provenance]
+    return facts_list(rows) + _raw(provenance)
+
+
+def _data(data: Mapping[str, Any]) -> list[tuple[str, object]]:
     span = duration(data["end_ns"] - data["start_ns"])
-    rows = {
-        "instrument": data["instrument"],
-        "source": data["source"],
-        "book": f"{data['rows']:,} rows of {data['levels']} levels in {data['sessions']} session"
-                f"{'s' if data['sessions'] != 1 else ''}, tick {data['tick_size']:g} "
-                f"{data['currency']}",
-        "time": f"{moment(data['start_ns'])} to {moment(data['end_ns'])} UTC ({span})",
-    }  # fmt: skip
-    if report["label"] is not None:
-        rows["decisions"] = _decisions(report["label"])
-        rows["label"] = _label(report["label"]["label"])
-    if backtest is not None:
-        costs = backtest["costs"]
-        paid = "none: mid-price, no fee" if costs == "none" else (
-            f"half-spread by trading at the touch, and {costs['fee_bps']:g} bps a side"
-        )  # fmt: skip
-        rows["costs"] = paid
-        rows["latency"] = duration(backtest["latency_ns"]) if backtest["latency_ns"] else "none"
-        rows["position"] = (
-            f"at most {_many(backtest['position_limit'], 'unit')}, "
-            f"held for {_many(backtest['hold_decisions'], 'decision')}"
+    levels, tick = many(data["levels"], "level"), f"{data['tick_size']:g} {data['currency']}"
+    return [
+        ("instrument", data["instrument"]),
+        ("source", data["source"]),
+        ("book", f"{data['rows']:,} rows of {levels} in {many(data['sessions'], 'session')}, tick "
+                 f"{tick}"),
+        ("time", f"{moment(data['start_ns'])} to {moment(data['end_ns'])} UTC ({span})"),
+    ]  # fmt: skip
+
+
+def _trading(backtest: Mapping[str, Any]) -> list[tuple[str, object]]:
+    execution = backtest.get("execution")
+    found: list[tuple[str, object]] = [
+        ("costs", _costs(backtest["costs"])),
+        ("latency", _latency(backtest["latency_ns"])),
+        ("position", f"at most {many(backtest['position_limit'], 'unit')}, held for "
+                     f"{many(backtest['hold_decisions'], 'decision')}"),
+        ("bars", f"{backtest['bars']:,} of {backtest['bar_seconds']:g} s"),
+    ]  # fmt: skip
+    return found if execution is None else [("execution", _EXECUTION[execution]), *found]
+
+
+def _costs(costs: Any) -> str:
+    """What a trade pays, as far as the config names it."""
+    if costs == "none":
+        return "none: mid-price, no fee"
+    if not isinstance(costs, Mapping):
+        return str(costs)
+    named = {name: value for name, value in costs.items() if value is not None}
+    preset = named.pop("preset", None)
+    words = [f"preset {preset}"] if preset else []
+    words += [f"{_COSTS.get(name, name)} {value:g}" for name, value in named.items()]
+    return f"half-spread by what is paid at the book, and {', '.join(words)}"
+
+
+def _latency(latency: Any) -> str:
+    if isinstance(latency, Mapping):
+        return (
+            f"drawn, {duration(latency['median_ns'])} median, "
+            f"{duration(latency['p99_ns'])} in one of a hundred"
         )
-        rows["bars"] = f"{backtest['bars']:,} of {backtest['bar_seconds']:g} s"
-    provenance = report["provenance"] or {}
-    for key in ("name", "command", "seed"):
-        if key in provenance:
-            rows[key] = provenance[key]
-    listed = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in rows.items())
-    return f'<dl class="facts">{listed}</dl>{_raw(provenance)}'
+    return duration(latency) if latency else "none"
+
+
+_COSTS = {
+    "fee_bps": "fee in bps a side",
+    "maker_fee_bps": "maker fee in bps",
+    "fee_per_unit": "fee a unit",
+    "maker_fee_per_unit": "maker fee a unit",
+    "minimum_fee": "minimum fee",
+    "sell_tax_bps": "tax on sales in bps",
+    "sell_fee_per_unit": "fee a unit sold",
+    "discount": "discount factor",
+}
+_EXECUTION = {
+    "touch": "whole at the best price, whatever stands there",
+    "walk": "at the price of every level that the order's size reaches",
+    "passive": "resting at the best price of its own side, filled when traded through",
+}
 
 
 def _raw(provenance: Mapping[str, Any]) -> str:
     if not provenance:
         return ""
     shown = json.dumps(provenance, indent=2, ensure_ascii=False)
-    return f"<details><summary>Full provenance</summary><pre>{text(shown)}</pre></details>"
+    return folded("Full provenance", f"<pre>{text(shown)}</pre>")
 
 
 def _decisions(data: Mapping[str, Any]) -> str:
@@ -61,12 +104,19 @@ def _decisions(data: Mapping[str, Any]) -> str:
 
 
 def _label(label: Mapping[str, Any]) -> str:
-    move = "smoothed mid-price" if label["kind"] == "smoothed" else "mid-price"
     horizon = (
         f"{label['horizon_events']:,} rows"
         if label["horizon_ms"] is None
         else f"{label['horizon_ms'] / 1000:g} s"
     )
+    if label["kind"] == "triple_barrier":
+        return (
+            f"the barrier that the mid-price touches first, {label['barrier_volatilities']:g} "
+            f"volatilities away, within {horizon}; flat where it touches none"
+        )
+    if label["kind"] == "executable":
+        return f"up or down where a trade over {horizon} earns more than it costs, else flat"
+    move = _MOVES.get(label["kind"], "mid-price")
     cut = (
         f"cut so that train is as near to {label['flat_share']:.0%} flat as ticks allow"
         if label["threshold_ticks"] is None
@@ -75,5 +125,7 @@ def _label(label: Mapping[str, Any]) -> str:
     return f"down, flat or up by the {move} over {horizon}, {cut}"
 
 
-def _many(count: float, what: str) -> str:
-    return f"{count:g} {what}{'s' if count != 1 else ''}"
+_MOVES = {
+    "smoothed": "mean mid-price after the decision against that before it",
+    "smoothed_forward": "mean mid-price after the decision against that at it",
+}

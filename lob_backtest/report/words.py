@@ -1,6 +1,7 @@
 """How the report names and writes its figures: one place, so that table and page agree."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +48,11 @@ TRADING = (
             help="deepest fall of equity below its running peak"),
     Measure(key="sharpe", title="Sharpe", form="+.2f", help="annualised, on clock bars, net"),
     Measure(key="trades", title="trades", form=",.0f", help="see the note on trades"),
+    Measure(key="sortino", title="Sortino", form="+.2f",
+            help="annualised mean over the deviation of the losses, net"),
+    Measure(key="volatility", title="volatility", form=".2%",
+            help="annualised standard deviation of the bars' net returns"),
+    Measure(key="hit_rate", title="hit rate", form=".0%", help="share of trades that earned"),
     Measure(key="turnover", title="turnover", form=",.2f", help="traded notional over capital"),
     Measure(key="costs_paid", title="costs paid", form=",.2f",
             help="half-spreads and fees, in currency"),
@@ -70,6 +76,23 @@ GATE_FORMS = {
     "window_stability": ("variation of F1", ".3f", "below"),
     "calibration": ("ECE", ".3f", "below"),
     "backtest": ("net return", "+.3%", "at least"),
+}
+ALARM_TITLES = {
+    "foresight": "Sides that catch every move",
+    "stops_at_end": "Knowledge that ends where the label does",
+    "shuffled_labels": "Labels shuffled within blocks",
+    "shuffled_sides": "Sides shuffled within blocks",
+    "late_by_one": "Predictions one decision late",
+    "late_by_horizon": "Predictions a horizon late",
+    "features_delayed": "Features one decision late",
+    "features_future": "Features under another future",
+    "canary": "A model made to peek",
+}
+SLICE_TITLES = {
+    "time_of_day": "Time of day",
+    "spread": "Spread at the decision",
+    "volatility": "Volatility before the decision",
+    "session": "Day",
 }
 STRATEGY_TITLES = {
     MODEL: "model",
@@ -122,9 +145,55 @@ def significant(value: float, digits: int = 3) -> str:
 
 def interval(figure: Mapping[str, Any], form: str) -> str:
     """``low to high`` of an aggregate figure, or nothing where there is no interval."""
-    if figure["low"] is None or figure["high"] is None or figure["low"] == figure["high"]:
+    low, high = figure.get("low"), figure.get("high")
+    if low is None or high is None or low == high:
         return ""
-    return f"{number(figure['low'], form)} to {number(figure['high'], form)}"
+    form = coarse(form, low, high)
+    return f"{number(low, form)} to {number(high, form)}"
+
+
+def coarse(form: str, low: float | None, high: float | None) -> str:
+    """The form with no more places than an interval leaves meaning: two digits of its half-width.
+
+    >>> coarse("+.3%", -0.012, 0.116), coarse(".3f", 0.36, 0.42), coarse("+.2f", 20.0, 90.0)
+    ('+.1%', '.3f', '+.0f')
+    """
+    if low is None or high is None or not high > low:
+        return form
+    lead, places, kind = form.partition(".")[0], int(form[-2]), form[-1]
+    half = (high - low) / 2 * (100 if kind == "%" else 1)
+    return f"{lead}.{min(places, max(1 - math.floor(math.log10(half)), 0))}{kind}"
+
+
+def p_text(value: float | None) -> str:
+    """A p-value as people write it.
+
+    >>> p_text(0.00002), p_text(0.0123), p_text(0.4567)
+    ('< 0.001', '0.012', '0.46')
+    """
+    if value is None:
+        return NOTHING
+    return "< 0.001" if value < 0.001 else format(value, ".3f" if value < 0.1 else ".2f")
+
+
+def alarm_title(name: str) -> str:
+    """How a leak alarm is called; one without a title is called by its own name."""
+    return ALARM_TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def many(count: float, what: str) -> str:
+    """A count with its noun.
+
+    >>> many(1, "fold"), many(1200, "trade")
+    ('1 fold', '1,200 trades')
+    """
+    return f"{count:,.12g} {what}{'s' if count != 1 else ''}"
+
+
+def sentence(words: str) -> str:
+    """With a capital, a full stop and true minus signs."""
+    whole = re.sub(r"(?<![\w-])-(?=\d)", "\u2212", words[:1].upper() + words[1:])
+    return whole if whole.endswith((".", "!", "?")) else whole + "."
 
 
 def moment(time_ns: int) -> str:
@@ -135,14 +204,17 @@ def moment(time_ns: int) -> str:
 def duration(span_ns: int) -> str:
     """A span of time in its largest fitting unit.
 
-    >>> duration(90_000_000_000), duration(3_600_000_000_000 * 30)
-    ('90 s', '30 h')
+    >>> duration(90_000_000_000), duration(3_600_000_000_000 * 30), duration(1_500_000)
+    ('90 s', '30 h', '1.5 ms')
     """
     seconds = span_ns / 1e9
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
+    for unit, span in (("s", 1_000_000_000), ("ms", 1_000_000), ("\u00b5s", 1_000)):
+        if span_ns >= span:
+            return f"{span_ns / span:.3g} {unit}"
+    return f"{span_ns} ns"
 
 
 def text(value: object) -> str:

@@ -12,6 +12,8 @@ from lob_backtest.predictions import Predictions
 from lob_backtest.strict_yaml import as_dict
 from lob_backtest.trading import Traded
 
+_MOST_SESSIONS = 1000
+
 
 def data_section(book: Book, test: Predictions) -> dict[str, Any]:
     """What was judged on: instrument, units, time range, and how many decisions had no label."""
@@ -24,11 +26,21 @@ def data_section(book: Book, test: Predictions) -> dict[str, Any]:
         "levels": book.n_levels,
         "rows": book.n_rows,
         "sessions": book.session_starts.size - 1,
+        "session_spans_ns": _session_spans(book),
         "start_ns": int(book.time_ns[0]),
         "end_ns": int(book.time_ns[-1]),
         "decisions": test.n,
         "unlabelled": int((~test.is_labelled).sum()),
     }
+
+
+def _session_spans(book: Book) -> list[list[int]] | None:
+    """First and last instant of each session, so that a drawing can leave out the nights."""
+    starts = book.session_starts
+    if starts.size - 1 > _MOST_SESSIONS:
+        return None
+    first, last = book.time_ns[starts[:-1]], book.time_ns[starts[1:] - 1]
+    return [[int(a), int(b)] for a, b in zip(first, last, strict=True)]
 
 
 def backtest_section(
