@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_gate(commands)
     _add_compare(commands)
+    _add_costs(commands)
     return parser
 
 
@@ -120,6 +121,13 @@ def _add_gate(commands: Any) -> None:
 def _add_compare(commands: Any) -> None:
     command = _command(commands, "compare", "judging:compare", "two reports, figure by figure")
     command.add_argument("reports", nargs=2, type=Path, metavar="REPORT")
+
+
+def _add_costs(commands: Any) -> None:
+    command = _command(commands, "costs", "costs:costs", "what each preset of costs charges")
+    command.add_argument("preset", nargs="?", metavar="PRESET", help="one of them, with sources")
+    command.add_argument("--size", type=float, default=100.0, help="units (default: %(default)s)")
+    command.add_argument("--price", type=float, default=100.0, help="default: %(default)s")
 
 
 def _add_names(command: argparse.ArgumentParser) -> None:

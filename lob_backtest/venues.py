@@ -1,9 +1,9 @@
 """What venues and brokers charge, as they published it: presets for the ``costs`` of a config.
 
-A preset is a published schedule of one moment, with its dates and sources. It is not kept up to
-date: it says what it says, and a schedule of your own goes into the config. Figures that no source
-could be found for are left out rather than guessed; what a schedule has beyond the fields below
-(caps, tiers, clearing) is named in its note.
+A preset is a published schedule of one moment, with its dates and sources. The sources were read in
+public copies, whose day is known only where a date is given. A preset is not kept up to date; a
+schedule of your own goes into the config. Figures without a source are left out rather than
+guessed; what a schedule has beyond the fields below (caps, tiers, clearing) is named in its note.
 """
 
 import difflib
@@ -53,9 +53,11 @@ class Venue:
     @property
     def period(self) -> str:
         """The stated validity in words."""
-        if self.valid_from is None and self.valid_until is None:
-            return "no dates stated"
-        return f"{self.valid_from or '...'} to {self.valid_until or '...'}"
+        if self.valid_from and self.valid_until:
+            return f"{self.valid_from} to {self.valid_until}"
+        if self.valid_from or self.valid_until:
+            return f"from {self.valid_from}" if self.valid_from else f"until {self.valid_until}"
+        return "no dates stated"
 
 
 _TWSE = "twse.com.tw, Trading Rules, Transaction Costs and Taxes: 0.1425 % standard commission"
