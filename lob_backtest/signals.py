@@ -92,6 +92,7 @@ def confidence_sizes(probability: FloatArray, signal: IntArray, *, size_steps: i
     if size_steps < 1:
         raise SignalError(f"size_steps={size_steps}: needs to be at least 1")
     p = np.where(signal > 0, probability[:, UP], probability[:, DOWN])
+    p = np.clip(p, 0.0, 1.0)  # a table's rows sum to 1 within 1e-4, so certainty may exceed 1
     with np.errstate(divide="ignore"):  # certainty: z is infinite and m is 1
         z = (p - 1 / probability.shape[1]) / np.sqrt(p * (1 - p))
     bet = np.maximum(2 * ndtr(z) - 1, 0.0)

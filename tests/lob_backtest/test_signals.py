@@ -1,9 +1,12 @@
 """Signals: by hand, and that no decision depends on a later one."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from lob_backtest.book import FloatArray
 from lob_backtest.errors import SignalError
@@ -11,6 +14,7 @@ from lob_backtest.signals import (
     block_bounds,
     buy_and_hold_targets,
     choose_threshold,
+    confidence_sizes,
     hold,
     raw_signal,
     target_positions,
@@ -107,13 +111,16 @@ def test_holding_equals_counting_down_one_decision_at_a_time(
     cut=st.integers(0, 30),
     hold_decisions=st.integers(1, 5),
     threshold=st.floats(0.2, 0.8),
+    sizing=st.sampled_from(["full", "confidence"]),
 )
-def test_changing_later_probabilities_changes_no_earlier_target(
-    seed: int, cut: int, hold_decisions: int, threshold: float
+def test_changing_later_probabilities_and_prices_changes_no_earlier_target(
+    seed: int, cut: int, hold_decisions: int, threshold: float, sizing: str
 ) -> None:
     before = probabilities(seed, 30)
     after = before.copy()
     after[cut:] = probabilities(seed + 1, 30)[cut:]
+    limits = np.random.default_rng(seed).uniform(0.5, 4, (2, 30))
+    limits[1, :cut] = limits[0, :cut]
     starts, _ = block_bounds(np.arange(30) // 10, np.arange(30) // 15)
     targets = [
         target_positions(
@@ -122,8 +129,11 @@ def test_changing_later_probabilities_changes_no_earlier_target(
             hold_decisions=hold_decisions,
             position_limit=2.0,
             starts=starts,
+            sizing=sizing,
+            size_steps=4,
+            unit_limit=unit_limit,
         )
-        for probability in (before, after)
+        for probability, unit_limit in ((before, limits[0]), (after, limits[1]))
     ]
     assert targets[0][:cut].tolist() == targets[1][:cut].tolist()
 
@@ -141,6 +151,119 @@ def test_targets_stay_within_the_limit(seed: int, limit: float) -> None:
     assert set(np.abs(targets)) <= {0.0, limit}
     bought = buy_and_hold_targets(starts, position_limit=limit)
     assert bought.tolist() == [limit] * 30
+
+
+# ----------------------------------------------------------------------------- sizes
+
+
+def certain_of(up: Sequence[float]) -> FloatArray:
+    """Rows whose probability of up is given; the rest is flat."""
+    p = np.array(up)
+    return np.column_stack([np.zeros(p.size), 1 - p, p])
+
+
+@pytest.mark.parametrize(
+    ("p", "bet", "share"),
+    [
+        (1 / 3, 0.0, 0.0),
+        (0.35, 0.0279, 0.0),  # z = 0.0167 / 0.4770 = 0.0349
+        (0.5, 0.2611, 0.25),  # z = 0.1667 / 0.5 = 0.3333
+        (0.8, 0.7566, 0.75),  # z = 0.4667 / 0.4 = 1.1667
+        (0.9, 0.9411, 1.0),  # z = 0.5667 / 0.3 = 1.8889
+        (1.0, 1.0, 1.0),
+        (1.00005, 1.0, 1.0),  # what a table's rounding allows
+    ],
+)
+def test_confidence_is_sized_by_hand(p: float, bet: float, share: float) -> None:
+    probability, up = certain_of([p]), np.array([1])
+    assert confidence_sizes(probability, up, size_steps=4).tolist() == [share]
+    fine = confidence_sizes(probability, up, size_steps=100_000)
+    assert fine == pytest.approx([bet], abs=6e-5)
+
+
+@given(seed=st.integers(0, 1000), size_steps=st.integers(1, 20))
+def test_sizes_equal_scipys_normal_distribution_rounded_to_steps(
+    seed: int, size_steps: int
+) -> None:
+    probability = probabilities(seed, 40)
+    signal = np.where(probability[:, 2] > probability[:, 0], 1, -1)
+    p = np.where(signal > 0, probability[:, 2], probability[:, 0])
+    bet = 2 * stats.norm.cdf((p - 1 / 3) / np.sqrt(p * (1 - p))) - 1
+    expected = [max(np.floor(m * size_steps + 0.5), 0) / size_steps for m in bet]
+    assert confidence_sizes(probability, signal, size_steps=size_steps).tolist() == expected
+    assert confidence_sizes(probability, 0 * signal, size_steps=size_steps).tolist() == [0.0] * 40
+
+
+def test_a_kept_signal_keeps_its_size_and_a_renewed_one_takes_its_own() -> None:
+    targets = target_positions(
+        certain_of([0.5, 0.1, 0.9, 0.1, 0.1, 0.1]),
+        threshold=0.4,
+        hold_decisions=2,
+        position_limit=8.0,
+        starts=np.arange(6) == 0,
+        sizing="confidence",
+        size_steps=4,
+    )
+    assert targets.tolist() == [2.0, 2.0, 8.0, 8.0, 0.0, 0.0]
+
+
+def test_a_notional_limit_counts_where_a_side_is_taken_and_holds_until_it_is_left() -> None:
+    down_at_end = certain_of([0.9, 0.9, 0.9, 0.1, 0.9, 0.9])
+    down_at_end[5] = [0.9, 0.1, 0.0]
+    unit_limit = np.array([3.0, 2.0, 9.0, 9.0, 5.0, 4.0])
+    asked = {
+        "threshold": 0.5,
+        "hold_decisions": 1,
+        "starts": np.array([True, False, False, False, False, False]),
+        "unit_limit": unit_limit,
+    }
+    free = target_positions(down_at_end, position_limit=100.0, **asked)
+    assert free.tolist() == [3.0, 3.0, 3.0, 0.0, 5.0, -4.0]
+    bound = target_positions(down_at_end, position_limit=4.5, **asked)
+    assert bound.tolist() == [3.0, 3.0, 3.0, 0.0, 4.5, -4.0]
+    held = buy_and_hold_targets(np.arange(6) % 4 == 0, position_limit=100.0, unit_limit=unit_limit)
+    assert held.tolist() == [3.0, 3.0, 3.0, 3.0, 5.0, 5.0]
+
+
+@given(
+    seed=st.integers(0, 1000),
+    limit=st.floats(0.01, 100),
+    hold_decisions=st.integers(1, 5),
+    size_steps=st.integers(1, 10),
+    sizing=st.sampled_from(["full", "confidence"]),
+    is_bound=st.booleans(),
+)
+def test_no_sizing_goes_beyond_the_limits(
+    seed: int, limit: float, hold_decisions: int, size_steps: int, sizing: str, is_bound: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    probability = probabilities(seed, 50)
+    starts = np.arange(50) % 17 == 0
+    unit_limit = rng.uniform(0.01, 50, 50) if is_bound else None
+    asked = {
+        "threshold": 0.36,
+        "hold_decisions": hold_decisions,
+        "position_limit": limit,
+        "starts": starts,
+    }
+    full = target_positions(probability, **asked)
+    targets = target_positions(
+        probability, sizing=sizing, size_steps=size_steps, unit_limit=unit_limit, **asked
+    )
+    assert (np.abs(targets) <= limit).all()
+    assert (np.sign(targets) * np.sign(full) >= 0).all()
+    if unit_limit is not None:
+        taken = np.flatnonzero(starts | (np.diff(np.sign(full), prepend=0) != 0))
+        since = taken[np.searchsorted(taken, np.arange(50), side="right") - 1]
+        assert (np.abs(targets) <= unit_limit[since] + 1e-12).all()
+
+
+def test_a_size_or_limit_that_is_none_is_refused() -> None:
+    with pytest.raises(SignalError, match="size_steps=0: needs to be at least 1"):
+        confidence_sizes(probabilities(0, 3), np.ones(3, dtype=np.int64), size_steps=0)
+    for bad in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(SignalError, match="unit_limit: needs a positive number of units"):
+            buy_and_hold_targets(np.array([True]), position_limit=1.0, unit_limit=np.array([bad]))
 
 
 def test_a_flat_prediction_never_takes_a_position() -> None:
