@@ -18,7 +18,7 @@ from lob_backtest.errors import FormatError
 from lob_backtest.files import atomic_path
 
 _META_KEY = b"lob_backtest.book"
-_ROW_GROUP_BYTES = 2**24  # of numbers, before compression: what a writer and a reader hold at once
+_ROW_GROUP_BYTES = 2**23  # of numbers, before compression: what a writer and a reader hold at once
 
 
 def book_columns(n_levels: int) -> list[str]:

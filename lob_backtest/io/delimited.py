@@ -184,6 +184,8 @@ def _next_frame(reader: "TextFileReader") -> pd.DataFrame | None:
     with warnings.catch_warnings():
         # pandas only warns where the first lines of a chunk have more fields than it was told of.
         warnings.simplefilter("error", pd.errors.ParserWarning)
+        # An infinity in a column of whole numbers: refused as such a moment later.
+        warnings.simplefilter("ignore", RuntimeWarning)
         return next(reader, None)
 
 

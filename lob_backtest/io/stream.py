@@ -20,6 +20,7 @@ from lob_backtest.book import BookMeta, BoolArray, FloatArray, IntArray
 from lob_backtest.errors import FormatError
 
 _SMALLEST_MEMORY_MB = 64
+_WRITER_BYTES = 2**25  # a row group: as rows, as a table, packed
 _COPIES_IN_FLIGHT = 8  # parsed columns, rows, masks, clean rows, the writer's buffer
 _TEXT_BYTES_PER_ROW = 512  # of the parser, and columns that are no part of the book
 _MOST_CHUNK_ROWS = 250_000  # more makes nothing faster
@@ -182,7 +183,7 @@ class ImportOptions:
     def chunk_rows(self, n_levels: int) -> int:
         """Rows of a chunk such that everything made of it fits into ``memory_mb``."""
         row_bytes = _COPIES_IN_FLIGHT * 8 * (1 + 4 * n_levels) + _TEXT_BYTES_PER_ROW
-        return max(1, min(self.memory_mb * 2**20 // row_bytes, _MOST_CHUNK_ROWS))
+        return max(1, min((self.memory_mb * 2**20 - _WRITER_BYTES) // row_bytes, _MOST_CHUNK_ROWS))
 
 
 def to_ticks(price: FloatArray, tick_size: float) -> tuple[IntArray, BoolArray]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lob_backtest.book import Book, BookMeta, book_columns, read_book, write_book
 from lob_backtest.errors import BookError, FormatError
-from tests.lob_backtest.books import META, META_ALWAYS_OPEN, book_from_mids, books
+from tests.lob_backtest.books import META, META_ALWAYS_OPEN, book_from_mids, books, random_book
 
 TIMES = np.array([10, 11, 11, 13], dtype=np.int64)
 TABLE = {"ask_ticks": (np.int64, [[101, 102], [101, 103], [102, 103], [102, 104]]),
@@ -66,6 +66,21 @@ def test_prices_spreads_and_rows_known_by_hand() -> None:
         (with_value("bid_size", 2, 0, 0), "bid size negative, not finite, or zero at the touch"),
         (with_value("bid_size", 0, 1, np.nan), "bid size negative, not finite"),
         (with_value("ask_size", 0, 0, np.inf), "ask size negative, not finite"),
+        ({"time_ns": TIMES - 11}, "time_ns before 1970 or after 2116 in 1 of 4 rows"),
+        ({"time_ns": TIMES + 2**62}, "time_ns before 1970 or after 2116 in 4 of 4 rows"),
+        (
+            with_value("ask_ticks", 1, 1, 2**54),
+            r"beyond 2\*\*53 ticks in 1 of 4 rows, first in row 1",
+        ),
+        (with_value("bid_ticks", 0, 1, -(2**54)), r"beyond 2\*\*53 ticks in 1 of 4 rows"),
+        (
+            {"ask_ticks": np.array(TABLE["ask_ticks"][1], dtype=np.float64)},
+            "ask_ticks is of float64; needs int64",
+        ),
+        (
+            {"bid_size": np.array(TABLE["bid_size"][1], dtype=np.int64)},
+            "bid_size is of int64; needs float64",
+        ),
         ({"time_ns": TIMES[:3]}, r"ask_ticks has shape \(4, 2\); needs \(3, 2\)"),
         (with_value("bid_size", 0, 0, 0) | {"bid_ticks": np.zeros((4, 3))}, "bid_ticks has shape"),
     ],
@@ -173,10 +188,31 @@ def test_files_that_are_no_book_table_are_refused(tmp_path: Path) -> None:
     refused(table.replace_schema_metadata({}), "no book metadata")
     refused(table.replace_schema_metadata({"lob_backtest.book": '{"tick_size": 1}'}),
             r"book metadata has \['tick_size'\]; needs")  # fmt: skip
+    refused(table.replace_schema_metadata({"lob_backtest.book": '{"tick_'}), "are no JSON")
+    refused(table.replace_schema_metadata({"lob_backtest.book": "[1]"}),
+            r"book metadata has \[1\]; needs")  # fmt: skip
+    known = json.loads(table.schema.metadata[b"lob_backtest.book"])
+    for name, value in (("tick_size", "0.01"), ("tick_size", True), ("timezone", None)):
+        raw = json.dumps(known | {name: value})
+        refused(table.replace_schema_metadata({"lob_backtest.book": raw}),
+                f"book metadata has {name}={value!r}; import the book anew")  # fmt: skip
     floats = table.set_column(1, "ask_price_1", table.column(1).cast(pa.float64()))
     refused(floats, "column ask_price_1 is double; needs int64")
     empty = pa.array([None, 1.0, 1.0, 1.0])
     refused(table.set_column(2, "ask_size_1", empty), "1 empty values in ask_size_1")
+
+
+def test_a_damaged_book_file_is_refused_and_never_read_as_another(tmp_path: Path) -> None:
+    book = random_book(np.random.default_rng(0), n_rows=300, n_levels=2)
+    path = tmp_path / "book.parquet"
+    write_book(book, path)
+    whole = path.read_bytes()
+    for cut in range(1, len(whole), len(whole) // 50):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(
+            FormatError, match=r"book\.parquet: not a Parquet file, or a damaged one"
+        ):
+            read_book(path)
 
 
 def test_a_new_local_day_opens_a_session_whatever_the_day_is_in_utc() -> None:
@@ -194,6 +230,8 @@ def test_a_new_local_day_opens_a_session_whatever_the_day_is_in_utc() -> None:
     ("changed", "message"),
     [
         ({"tick_size": 0.0}, "tick_size=0.0: needs a positive price step"),
+        ({"tick_size": np.inf}, "tick_size=inf: needs a positive price step"),
+        ({"tick_size": np.nan}, "tick_size=nan: needs a positive price step"),
         ({"session_close": None}, "give both, or neither"),
         ({"session_open": "16:00"}, "needs a close after the open"),
         ({"session_open": "9h30"}, "'9h30': needs HH:MM between 00:00 and 24:00"),
