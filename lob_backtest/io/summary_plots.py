@@ -118,14 +118,18 @@ def _mid_and_spread(figure: Any, book: Book) -> None:
     mean = np.add.reduceat(spread, starts) / n
     most = np.maximum.reduceat(spread, starts)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[2, 1])
-    for each in range(int(bins.session[-1]) + 1):
-        here = bins.session == each
-        at = bins.at_seconds[here]
-        upper.fill_between(at, low[here], high[here], color=_MID, alpha=0.35, linewidth=0)
-        marker = "." if at.size == 1 else None
-        upper.plot(at, last[here], color=_MID, linewidth=0.9, marker=marker)
-        lower.fill_between(at, mean[here], most[here], color=_ASK, alpha=0.35, linewidth=0)
-        lower.plot(at, mean[here], color=_ASK, linewidth=0.9, marker=marker)
+    opens = np.flatnonzero(np.diff(bins.session)) + 1
+
+    def parted(values: FloatArray) -> FloatArray:  # no line is drawn from session to session
+        return np.insert(values.astype(np.float64), opens, np.nan)
+
+    at = parted(bins.at_seconds)
+    few = bins.session.size < 3 * (opens.size + 1)  # a session of one bin would be no line
+    line: dict[str, Any] = {"linewidth": 0.9, "marker": "." if few else None}
+    upper.fill_between(at, parted(low), parted(high), color=_MID, alpha=0.35, linewidth=0)
+    upper.plot(at, parted(last), color=_MID, **line)
+    lower.fill_between(at, parted(mean), parted(most), color=_ASK, alpha=0.35, linewidth=0)
+    lower.plot(at, parted(mean), color=_ASK, **line)
     _shape(upper, f"mid-price, {book.meta.currency}: last, least and most of each bin")
     _shape(lower, "spread, ticks: mean and up to the most")
     if most.max() > 20 * np.median(mean):
@@ -154,6 +158,7 @@ def _depth_profile(figure: Any, book: Book) -> None:
     left.legend(frameon=False, fontsize=9, loc="best")
     right.set_ylim(bottom=0)
     right.set_xlabel("mean distance from the mid, ticks")
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     _shape(right, "cumulated size by distance")
 
 
@@ -208,10 +213,8 @@ def _waits(figure: Any, book: Book) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: _short_time(value))
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xlabel("time from a row to the next of its session")
-    same = 1 - apart.size / max(wait.size, 1)
-    _shape(
-        axes, f"share of rows by the time to the next row; {same:.1%} follow at once (not drawn)"
-    )
+    share = f"{1 - apart.size / wait.size:.1%} follow at once (not drawn)" if wait.size else "none"
+    _shape(axes, f"share of rows by the time to the next row; {share}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
 
 
@@ -275,9 +278,9 @@ def _time_axis(axes: Any, book: Book, bins: TimeBins) -> None:
         axes.set_xlabel(f"time, {book.meta.timezone}, from {day:%Y-%m-%d}")
         return
     opens = np.flatnonzero(np.diff(bins.session, prepend=-1))
-    for place in bins.at_seconds[opens[1:]]:
-        for each in axes.figure.axes:
-            each.axvline(place, color=_GRID, linewidth=0.8, zorder=0)
+    for each in axes.figure.axes:
+        lines = {"transform": each.get_xaxis_transform(), "color": _GRID, "zorder": 0}
+        each.vlines(bins.at_seconds[opens[1:]], 0, 1, linewidth=0.8, **lines)
     chosen = opens[:: -(-opens.size // _MOST_TICKS)]
     days = [_local(book, int(row)) for row in bins.starts[chosen]]
     axes.set_xticks(bins.at_seconds[chosen], [f"{day:%m-%d}" for day in days], ha="left")
