@@ -20,6 +20,7 @@ from lob_backtest.decisions import (
     decide_on_mid_change,
 )
 from lob_backtest.errors import LabelError, SplitError
+from lob_backtest.execution import Execution
 from lob_backtest.features import hand_features
 from lob_backtest.labels import (
     Moves,
@@ -30,7 +31,10 @@ from lob_backtest.labels import (
     smoothed_moves,
     triple_barrier_moves,
 )
+from lob_backtest.latency import DrawnLatency, FixedLatency, Latency
 from lob_backtest.normalize import fit_normalizer
+from lob_backtest.orders import Orders, orders_from_targets
+from lob_backtest.signals import block_bounds, target_positions
 from lob_backtest.splits import Fold, walk_forward_folds
 from tests.lob_backtest.books import DAY, SECOND, books, random_book, with_other_future
 
@@ -226,6 +230,93 @@ def outcome(book: Book, decisions: Decisions, moves: Moves, fold: Fold) -> list[
     return [threshold] + [
         fit_predict(name, inputs, **asked).tolist() for name in ("imbalance", "logistic")
     ]
+
+
+LATENCIES = st.sampled_from(
+    [
+        FixedLatency(ns=0),
+        FixedLatency(ns=SECOND // 3),
+        DrawnLatency(median_ns=SECOND // 2, p99_ns=9 * SECOND, seed=5),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    pair=pairs(),
+    kind=KINDS,
+    latency=LATENCIES,
+    how=st.sampled_from(["walk", "touch", "passive"]),
+    sizing=st.sampled_from(["full", "confidence"]),
+    is_flat=st.booleans(),
+    fold_length=st.integers(3, 40),
+)
+def test_the_future_changes_no_order_that_was_executed_before_it(
+    pair: Pair,
+    kind: str,
+    latency: Latency,
+    how: str,
+    sizing: str,
+    is_flat: bool,
+    fold_length: int,
+):
+    execution = Execution(kind=how, latency=latency, flat_at_session_end=is_flat)
+    one, other = (
+        executed(book, decide(book, kind, 1), execution, sizing=sizing, fold_length=fold_length)
+        for book in (pair.book, pair.changed)
+    )
+    assert before(one, pair) == before(other, pair)
+
+
+def executed(
+    book: Book, decisions: Decisions, execution: Execution, *, sizing: str, fold_length: int
+) -> Orders:
+    """Orders of a model that leans to the larger side of the touch; none of them left out."""
+    fold = np.arange(decisions.n) // fold_length
+    bid, ask = book.bid_size[decisions.rows, 0], book.ask_size[decisions.rows, 0]
+    share = 0.9 * np.stack([ask, bid]) / (bid + ask)
+    starts, _ = block_bounds(fold, decisions.session * execution.flat_at_session_end)
+    targets = target_positions(
+        np.column_stack([share[0], np.full(decisions.n, 0.1), share[1]]),
+        threshold=0.5,
+        hold_decisions=2,
+        position_limit=150.0,
+        starts=starts,
+        sizing=sizing,
+        size_steps=4,
+        unit_limit=1e6 / book.mid_ticks[decisions.rows],
+    )
+    return orders_from_targets(book, decisions.decided_ns, fold, targets, execution=execution)
+
+
+def before(orders: Orders, pair: Pair) -> list[tuple[object, ...]]:
+    """What was executed by the cut. When its session ends is in the calendar, so where either book
+    ends its session there, what the close forces in that row is left out."""
+    last = pair.cut - 1
+    closes_there = any(last + 1 in book.session_starts for book in (pair.book, pair.changed))
+    known = orders.row < (last if closes_there else pair.cut)
+    names = ("fold", "row", "time_ns", "decided_ns", "size", "mid", "price", "is_maker",
+             "above_touch", "beyond_book", "forced")  # fmt: skip
+    return list(zip(*(getattr(orders, name)[known].tolist() for name in names), strict=True))
+
+
+def test_orders_that_were_open_at_the_cut_do_depend_on_the_future():
+    # The property above would hold for orders that are never sent.
+    book = random_book(np.random.default_rng(0), 300)
+    cut = int(np.flatnonzero(book.is_last_of_instant)[150]) + 1
+    other = random_book(np.random.default_rng(1), 200)
+    pair = Pair(book=book, changed=with_other_future(book, other, cut, after_ns=SECOND), cut=cut)
+    for how in ("walk", "touch", "passive"):
+        execution = Execution(kind=how, latency=DrawnLatency(median_ns=SECOND, p99_ns=9 * SECOND))
+        one, changed = (
+            executed(each, decide(each, "events", 1), execution, sizing="full", fold_length=30)
+            for each in (pair.book, pair.changed)
+        )
+        shared = before(one, pair)
+        assert shared == before(changed, pair)
+        assert len(shared) > 4
+        late = [orders.price[len(shared) : len(shared) + 20].tolist() for orders in (one, changed)]
+        assert late[0] != late[1]
 
 
 @settings(max_examples=150, deadline=None)
