@@ -1,103 +1,53 @@
-"""The portfolio: what a strategy's orders earn, through vectorbt.
+"""The portfolio: what strategies' orders earn, through one vectorbt call.
 
-    Orders x cost levels --> one vectorbt portfolio, a column each --> Account: money on clock bars
+    orders of every strategy, instrument, threshold and fold, one block after another
+        --> vectorbt --> fills and positions --> cash and position on clock bars
+        --> less the costs of each level --> Account
 
-    gross_pnl          the same orders at the mid, without fee
-  - spread_paid        the half-spread of every buy and sale
-  - fees_paid          the proportional fee
-  = net_pnl            equity = capital + net_pnl so far, positions marked at the mid
-
-Sizes are units, not shares of the equity: profits add up over bars and folds.
+vectorbt fills every order at the mid and for nothing. Cost levels share these fills and differ in
+what is taken off, so a level is subtracted rather than simulated again: vectorbt would also refuse
+a sale whose costs exceed its proceeds, as a minimum fee on a small order does. No column needs a
+time axis: with unlimited cash an order depends on the position alone, so rows are orders, and every
+block begins and ends without a position.
 """
 
+import gc
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
+from lob_backtest.account import Account, Trades, combine
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.costs import Costs
 from lob_backtest.errors import PortfolioError
 from lob_backtest.orders import Orders, Span
 from lob_backtest.time_line import TimeLine, time_line
 
+__all__ = ["Account", "Leg", "Trades", "combine", "notional", "simulate"]
+
 Name = TypeVar("Name", bound=Hashable)
 # A sum of sizes below this share of the largest order is a closed position, not a remainder.
 _FLAT = 1e-9
+# vectorbt's portfolios are cycles of references: those of many orders are freed at once.
+_MANY_ORDERS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Account:
-    """One strategy at one cost level, on clock bars; all money in currency.
-
-    Positions do not grow or shrink with the equity, and nobody stops a strategy that has lost its
-    capital: equity may reach 0 and below (``is_bankrupt``), with a drawdown of 1 and above.
+class Leg:
+    """What one strategy trades on one instrument.
 
     Attributes:
-        capital: equity before the first bar; returns are relative to it.
-        fold: ``(B,)`` int64 of each bar, never decreasing.
-        bar_end_ns: ``(B,)`` int64; what trades or is quoted up to and including it is in the bar.
-        gross_pnl: ``(B,)`` profit of the same orders at the mid and without fee.
-        net_pnl: ``(B,)`` profit after half-spread and fee: gross minus both costs.
-        fees_paid, spread_paid: ``(B,)`` costs, positive.
-        traded_notional: ``(B,)`` units bought and sold, times the mid there.
-        position: ``(B,)`` units held at the end of the bar.
-        trade_fold: ``(M,)`` int64 fold of each round trip: flat to flat, or to the opposite side.
-        trade_pnl: ``(M,)`` its net profit.
+        book: of the instrument.
+        orders: every order within the span of its fold, flat at its end; several may share a row.
+        spans: of all folds, in the order of the orders.
     """
 
-    capital: float
-    fold: IntArray
-    bar_end_ns: IntArray
-    gross_pnl: FloatArray
-    net_pnl: FloatArray
-    fees_paid: FloatArray
-    spread_paid: FloatArray
-    traded_notional: FloatArray
-    position: FloatArray
-    trade_fold: IntArray
-    trade_pnl: FloatArray
-
-    @property
-    def equity(self) -> FloatArray:
-        """``(B + 1,)`` capital, then capital plus net profit at each bar's end."""
-        return self.capital + np.append(0.0, np.cumsum(self.net_pnl))
-
-    @property
-    def net_returns(self) -> FloatArray:
-        """``(B,)`` net profit of each bar as a share of the capital."""
-        return self.net_pnl / self.capital
-
-    @property
-    def costs_paid(self) -> float:
-        """Fees and half-spreads paid, in currency."""
-        return float(self.fees_paid.sum() + self.spread_paid.sum())
-
-    @property
-    def is_bankrupt(self) -> bool:
-        """Whether the equity was 0 or below at the end of a bar."""
-        return bool((self.equity <= 0).any())
-
-    def of_fold(self, fold: int) -> "Account":
-        """The bars and round trips of one fold, as if it had begun with the capital."""
-        bars, trades = self.fold == fold, self.trade_fold == fold
-        if not bars.any():
-            raise PortfolioError(f"fold={fold}: this account has the folds {np.unique(self.fold)}")
-        return Account(
-            capital=self.capital,
-            fold=self.fold[bars],
-            bar_end_ns=self.bar_end_ns[bars],
-            gross_pnl=self.gross_pnl[bars],
-            net_pnl=self.net_pnl[bars],
-            fees_paid=self.fees_paid[bars],
-            spread_paid=self.spread_paid[bars],
-            traded_notional=self.traded_notional[bars],
-            position=self.position[bars],
-            trade_fold=self.trade_fold[trades],
-            trade_pnl=self.trade_pnl[trades],
-        )
+    book: Book
+    orders: Orders
+    spans: Sequence[Span]
 
 
 def notional(book: Book, *, units: float, at_ns: int) -> float:
@@ -107,87 +57,111 @@ def notional(book: Book, *, units: float, at_ns: int) -> float:
 
 
 def simulate(
-    book: Book,
-    strategies: Mapping[Name, Orders],
+    legs: Mapping[Name, Leg],
     *,
     costs: Sequence[Costs],
-    spans: Sequence[Span],
     bar_ns: int,
-    capital: float,
+    capital: float | Mapping[Name, float],
 ) -> dict[Name, list[Account]]:
-    """Account of each strategy at each cost level, in the order of ``costs``.
+    """Account of each leg at each cost level, in the order of ``costs``.
 
-    One call of vectorbt's ``Portfolio.from_orders`` for all of them, on the rows of the orders and
-    of the bars' ends (``time_line``). Cash is unlimited there, so that no order is cut.
+    One call of vectorbt's ``Portfolio.from_orders`` for all of them. Cash is unlimited there, so
+    that no order is cut.
 
     Args:
-        strategies: orders by name; every order within the span of its fold, flat at its end.
+        legs: by name, for instance by strategy, by strategy and instrument, or by threshold.
         costs: levels at which the same orders are paid for.
-        spans: of all folds, in the order of the orders.
         bar_ns: length of a clock bar.
-        capital: equity at the start, in currency; see ``notional``.
+        capital: equity at the start in currency, of all legs or of each; see ``notional``.
 
     Raises:
-        PortfolioError: orders outside their span or left open, a sale at a price that is not
-            positive, a capital or bar length that is not positive.
+        PortfolioError: orders outside their span, out of order or left open, a capital or bar
+            length that is not positive.
     """
-    if not (math.isfinite(capital) and capital > 0):
-        raise PortfolioError(f"capital={capital}: needs a positive amount of currency")
-    if not strategies:
-        return {}
-    line = time_line(book, spans, strategies.values(), bar_ns=bar_ns)
-    for name, orders in strategies.items():
-        _check(name, orders, line, spans, book)
-    # Beside the levels that were asked for, each strategy trades for free: its gross profit.
-    levels = [Costs.none(), *costs]
-    columns = [(orders, level) for orders in strategies.values() for level in levels]
-    run = _run_vectorbt(line, columns)
-    accounts: dict[Name, list[Account]] = {}
-    for i, (name, orders) in enumerate(strategies.items()):
-        gross = len(levels) * i
-        accounts[name] = [
-            _account(line, orders, level, run, gross=gross, net=gross + 1 + j, capital=capital)
-            for j, level in enumerate(costs)
-        ]
-    return accounts
+    capitals = {name: _capital(capital, name) for name in legs}
+    lines = _lines(legs.values(), bar_ns)
+    for (name, leg), line in zip(legs.items(), lines, strict=True):
+        _check(name, leg.orders, line)
+    fills = _fill([leg.orders for leg in legs.values()])
+    return {
+        name: _accounts(leg, line, own, costs=costs, capital=capitals[name])
+        for (name, leg), line, own in zip(legs.items(), lines, fills, strict=True)
+    }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Run:
-    """What vectorbt made of the columns.
+class _Fills:
+    """What vectorbt made of a leg's orders: K fills and M positions.
 
     Attributes:
-        profit: ``(B, columns)`` value at each bar's end minus the initial cash.
-        position: ``(B, columns)`` units then.
-        orders: its order records: col, idx, size, price, fees, side.
-        trades: its position records, a reversal being the end of one: col, exit_idx, pnl, ...
+        size: ``(K,)`` units, positive bought.
+        cash: ``(K,)`` currency received.
+        opened, closed: ``(M,)`` places among the orders at which each position began and ended; a
+            reversal is both.
+        side: ``(M,)`` 1 long, -1 short.
+        units: ``(M,)`` opened, all orders that added to the position together.
+        profit: ``(M,)`` currency.
     """
 
+    size: FloatArray
+    cash: FloatArray
+    opened: IntArray
+    closed: IntArray
+    side: IntArray
+    units: FloatArray
     profit: FloatArray
-    position: FloatArray
-    orders: Any
-    trades: Any
+
+    def part(self, orders: slice, positions: slice) -> "_Fills":
+        return _Fills(
+            size=self.size[orders],
+            cash=self.cash[orders],
+            opened=self.opened[positions] - orders.start,
+            closed=self.closed[positions] - orders.start,
+            side=self.side[positions],
+            units=self.units[positions],
+            profit=self.profit[positions],
+        )
 
 
-def _run_vectorbt(line: TimeLine, columns: Sequence[tuple[Orders, Costs]]) -> _Run:
+def _fill(each: Sequence[Orders]) -> list[_Fills]:
+    """Fill the orders of all legs, one leg after another."""
+    counts = [orders.n for orders in each]
+    start = np.cumsum([0, *counts])
+    fills = _run_vectorbt(
+        np.concatenate([np.empty(0), *(orders.size for orders in each)]),
+        np.concatenate([np.empty(0), *(orders.mid for orders in each)]),
+    )
+    leg = np.repeat(np.arange(len(each)), counts)
+    fold = np.concatenate([np.empty(0, dtype=np.int64), *(orders.fold for orders in each)])
+    opened, closed = fills.opened, fills.closed
+    if ((leg[opened] != leg[closed]) | (fold[opened] != fold[closed])).any():
+        raise PortfolioError(
+            "vectorbt left a position open; sizes need to add up to 0 in each fold"
+        )
+    cut = np.searchsorted(opened, start)
+    return [
+        fills.part(slice(a, b), slice(m, n))
+        for a, b, m, n in zip(start[:-1], start[1:], cut[:-1], cut[1:], strict=True)
+    ]
+
+
+def _run_vectorbt(size: FloatArray, price: FloatArray) -> _Fills:
+    """Fill one column of orders, a row each."""
+    if not size.size:
+        none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
+        return _Fills(size=nothing, cash=nothing, opened=none, closed=none, side=none,
+                      units=nothing, profit=nothing)  # fmt: skip
     import vectorbt  # takes 2 s: imported where it is used
 
-    shape = (line.key.size, len(columns))
-    size, cost = np.full(shape, np.nan), np.zeros(shape)
-    for j, (orders, level) in enumerate(columns):
-        index = line.index(orders)
-        size[index, j] = orders.size
-        cost[index, j] = orders.slippage(level) + orders.fees(level)
-    n_orders = sum(orders.n for orders, _ in columns)
     # Each setting by name: vectorbt's defaults are global and the caller may have changed them.
     portfolio = vectorbt.Portfolio.from_orders(
-        close=line.mid[:, None],
+        close=price,
         size=size,
-        price=line.mid[:, None],  # whatever a fill costs more is among its fees
+        price=price,
         fees=0.0,
         size_type="amount",
         direction="both",
-        fixed_fees=cost,
+        fixed_fees=0.0,
         slippage=0.0,
         min_size=0.0,
         max_size=np.inf,
@@ -198,92 +172,203 @@ def _run_vectorbt(line: TimeLine, columns: Sequence[tuple[Orders, Costs]]) -> _R
         raise_reject=True,
         log=False,
         val_price=np.inf,
-        init_cash="auto",  # unlimited during the run, afterwards what it took
+        init_cash="auto",  # unlimited; a number would have to be a float: integers mean modes
         cash_sharing=False,
         call_seq="default",
         ffill_val_price=True,
         update_value=False,
-        max_orders=max(n_orders, 1),
+        max_orders=size.size,
         init_temp_records=False,
         attach_call_seq=False,
         engine="numba",
     )
-    filled = portfolio.orders.values
-    if filled.size != n_orders:  # it passes over sizes below 1e-12 without a word
+    fills = _recorded(portfolio.orders.values, portfolio.positions.values, n=size.size)
+    if size.size > _MANY_ORDERS:
+        del portfolio
+        gc.collect()
+    return fills
+
+
+def _recorded(orders: Any, positions: Any, *, n: int) -> _Fills:
+    """vectorbt's records as arrays.
+
+    A position record is a whole position: a reversal ends one and begins another.
+    """
+    if orders.size != n:  # it passes over sizes below 1e-12 without a word
         raise PortfolioError(
-            f"vectorbt filled {filled.size} of {n_orders} orders; sizes need to be above 1e-12"
+            f"vectorbt filled {orders.size} of {n} orders; sizes need to be above 1e-12"
         )
-    value = _columns(portfolio.value())[line.bar_last]
-    return _Run(
-        profit=value - np.asarray(portfolio.init_cash, dtype=np.float64).reshape(1, -1),
-        position=_columns(portfolio.assets())[line.bar_last],
-        orders=filled,
-        trades=portfolio.positions.values,
+    if (positions["status"] == 0).any():
+        raise PortfolioError(
+            "vectorbt left a position open; sizes need to add up to 0 in each fold"
+        )
+    size = orders["size"] * (1 - 2 * orders["side"])  # 0 buys, 1 sells
+    return _Fills(
+        size=size,
+        cash=-size * orders["price"],
+        opened=positions["entry_idx"].copy(),
+        closed=positions["exit_idx"].copy(),
+        side=1 - 2 * positions["direction"],  # 0 long, 1 short
+        units=positions["size"].copy(),
+        profit=positions["pnl"].copy(),
     )
 
 
-def _columns(frame: Any) -> FloatArray:
-    """vectorbt gives a Series for one column."""
-    values: FloatArray = np.asarray(frame, dtype=np.float64)
-    return values.reshape(values.shape[0], -1)
+def _accounts(
+    leg: Leg, line: TimeLine, fills: _Fills, *, costs: Sequence[Costs], capital: float
+) -> list[Account]:
+    orders, bar = leg.orders, line.bar_of(leg.orders)
 
+    def per_bar(amount: FloatArray) -> FloatArray:
+        return np.bincount(bar, amount, minlength=line.n_bars).astype(np.float64)
 
-def _of_column(records: Any, column: int) -> Any:
-    """A column's records; they are sorted by column and then by time."""
-    first, after = np.searchsorted(records["col"], [column, column + 1])
-    return records[first:after]
-
-
-def _account(
-    line: TimeLine,
-    orders: Orders,
-    level: Costs,
-    run: _Run,
-    *,
-    gross: int,
-    net: int,
-    capital: float,
-) -> Account:
-    index = line.index(orders)
-    units = np.abs(orders.size)
-    trades = _of_column(run.trades, net)
-    return Account(
+    position = np.cumsum(per_bar(fills.size))
+    position[np.abs(position) <= _FLAT * np.abs(fills.size).max(initial=0.0)] = 0.0
+    shares = _Shares.of(fills)
+    free = Account(
         capital=capital,
         fold=line.bar_fold,
         bar_end_ns=line.bar_end_ns,
-        # Each span ends without a position, so the next one's first bar begins at the same profit.
-        gross_pnl=np.diff(run.profit[:, gross], prepend=0.0),
-        net_pnl=np.diff(run.profit[:, net], prepend=0.0),
-        fees_paid=line.per_bar(index, orders.fees(level)),
-        spread_paid=line.per_bar(index, orders.slippage(level)),
-        traded_notional=line.per_bar(index, units * orders.mid),
-        position=run.position[:, net],
-        trade_fold=line.bar_fold[line.bar_of(trades["exit_idx"])],
-        trade_pnl=np.asarray(trades["pnl"], dtype=np.float64),
+        # Each span ends without a position, so the next one's first bar is marked against nothing.
+        gross_pnl=per_bar(fills.cash) + np.diff(position * line.bar_mid, prepend=0.0),
+        fees_paid=np.zeros(line.n_bars),
+        spread_paid=np.zeros(line.n_bars),
+        traded_notional=per_bar(np.abs(fills.cash)),
+        position=position,
+        trades=_free_trades(orders, fills, shares),
+    )
+    # Levels of one cost are multiples of each other: its sums are made once.
+    once = {replace(level, multiple=1.0): None for level in costs}
+    paid = {whole: _paid(orders, whole, shares, per_bar) for whole in once}
+    return [_charged(free, paid[replace(level, multiple=1.0)], level.multiple) for level in costs]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Paid:
+    """One cost's sums over bars, ``fees, spread`` ``(B,)``, and over round trips, ``(M,)``."""
+
+    fees: FloatArray
+    spread: FloatArray
+    of_trades: FloatArray
+
+
+def _paid(
+    orders: Orders,
+    costs: Costs,
+    shares: "_Shares",
+    per_bar: Callable[[FloatArray], FloatArray],
+) -> _Paid:
+    fees, slippage = orders.fees(costs), orders.slippage(costs)
+    return _Paid(
+        fees=per_bar(fees), spread=per_bar(slippage), of_trades=shares.per_trade(fees + slippage)
     )
 
 
-def _check(
-    name: Hashable, orders: Orders, line: TimeLine, spans: Sequence[Span], book: Book
-) -> None:
-    if (np.diff(line.index(orders)) <= 0).any():
+def _charged(free: Account, paid: _Paid, multiple: float) -> Account:
+    """The account after ``multiple`` times a cost."""
+    return replace(
+        free,
+        fees_paid=multiple * paid.fees,
+        spread_paid=multiple * paid.spread,
+        trades=replace(free.trades, costs=multiple * paid.of_trades),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shares:
+    """How orders are shared among round trips.
+
+    Attributes:
+        n: number of round trips.
+        trade: ``(K,)`` the round trip that each order belongs to; of a reversal, the one it ends.
+        reversal: ``(R,)`` places of the orders that also open the round trip after it.
+        opens: ``(R,)`` share of a reversal's units that does so.
+    """
+
+    n: int
+    trade: IntArray
+    reversal: IntArray
+    opens: FloatArray
+
+    @classmethod
+    def of(cls, fills: _Fills) -> "_Shares":
+        reversal = fills.opened[1:][fills.opened[1:] == fills.closed[:-1]]
+        is_opening = np.zeros(fills.size.size, dtype=np.int64)
+        is_opening[fills.opened] = 1
+        trade = np.cumsum(is_opening) - 1
+        trade[reversal] -= 1
+        held = np.abs(np.cumsum(fills.size)[reversal])
+        return cls(
+            n=fills.opened.size,
+            trade=trade,
+            reversal=reversal,
+            opens=held / np.abs(fills.size[reversal]),
+        )
+
+    def per_trade(self, amount: FloatArray) -> FloatArray:
+        """``(M,)`` sum of the orders' amounts, those of reversals shared by the units."""
+        summed = np.bincount(self.trade, amount, self.n).astype(np.float64)
+        after = amount[self.reversal] * self.opens
+        ended = self.trade[self.reversal]
+        summed[ended] -= after
+        summed[ended + 1] += after
+        return summed
+
+
+def _free_trades(orders: Orders, fills: _Fills, shares: _Shares) -> Trades:
+    """The round trips before costs."""
+    value = np.abs(fills.size) * orders.price
+    reduces = np.sign(fills.size) != fills.side[shares.trade]  # so do reversals, on the whole
+    traded = shares.per_trade(value)
+    closing = np.bincount(shares.trade, value * reduces, shares.n).astype(np.float64)
+    closing[shares.trade[shares.reversal]] -= value[shares.reversal] * shares.opens
+    return Trades(
+        fold=orders.fold[fills.opened],
+        open_ns=orders.time_ns[fills.opened],
+        close_ns=orders.time_ns[fills.closed],
+        side=fills.side,
+        size=fills.units,
+        open_price=(traded - closing) / fills.units,
+        close_price=closing / fills.units,
+        gross_pnl=fills.profit,
+        costs=np.zeros(shares.n),
+    )
+
+
+def _capital(capital: float | Mapping[Name, float], name: Name) -> float:
+    own = capital[name] if isinstance(capital, Mapping) else capital
+    if not (math.isfinite(own) and own > 0):
+        raise PortfolioError(f"capital={own}: needs a positive amount of currency")
+    return float(own)
+
+
+def _lines(legs: Iterable[Leg], bar_ns: int) -> list[TimeLine]:
+    """The clock bars of each leg; made once for those that share a book and spans."""
+    made: dict[tuple[int, tuple[Span, ...]], TimeLine] = {}
+    lines = []
+    for leg in legs:
+        key = (id(leg.book), tuple(leg.spans))
+        if key not in made:
+            made[key] = time_line(leg.book, leg.spans, bar_ns=bar_ns)
+        lines.append(made[key])
+    return lines
+
+
+def _check(name: Hashable, orders: Orders, line: TimeLine) -> None:
+    span = line.span_of(orders)
+    if (np.diff(span * line.stride + orders.row) < 0).any():
         raise PortfolioError(f"{name}: orders need to be in the order of the spans and of time")
-    place = {span.fold: i for i, span in enumerate(spans)}
-    which = np.array([place[int(fold)] for fold in orders.fold], dtype=np.int64)
-    start = np.array([span.start_ns for span in spans], dtype=np.int64)[which]
-    end = np.array([span.end_ns for span in spans], dtype=np.int64)[which]
-    outside = (orders.time_ns < start) | (orders.time_ns > end)
+    start, end = np.array([(it.start_ns, it.end_ns) for it in line.spans], dtype=np.int64).T
+    outside = (orders.time_ns < start[span]) | (orders.time_ns > end[span])
     if outside.any():
         raise PortfolioError(
             f"{name}: {int(outside.sum())} of {orders.n} orders are outside their fold's span, "
             f"first at {orders.time_ns[outside][0]}; make spans and orders with one latency"
         )
-    n_sessions = book.session_starts.size - 1
-    block = which * n_sessions + book.session[orders.row]
-    left = np.bincount(block, orders.size, minlength=1)
+    left = np.bincount(span, orders.size, minlength=1)
     if np.abs(left).max() > _FLAT * np.abs(orders.size).max(initial=0.0):
         worst = int(np.argmax(np.abs(left)))
         raise PortfolioError(
-            f"{name}: {left[worst]} units are left open in fold {spans[worst // n_sessions].fold}; "
-            "orders need to be flat at the end of each fold and session"
+            f"{name}: {left[worst]} units are left open in fold {line.spans[worst].fold}; orders "
+            "need to be flat at the end of each fold"
         )

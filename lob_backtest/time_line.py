@@ -1,13 +1,13 @@
-"""The time line of a portfolio: the book rows at which something trades or is marked.
+"""The clock of a portfolio: bars of equal length inside each fold and session.
 
-    span 0   | . x . . x | . . x |        x   an order's row
+    span 0   | . x . . x | . . x |        x   an order's row, in the bar that ends after it
     span 1       | x . . | . x x |        |   a bar's end, marked at the mid known then
 
 A span is one fold. Spans stand one after another even where they overlap in time, as the
 validation blocks of neighbouring folds do: each begins and ends without a position.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,53 +21,57 @@ _MOST_BARS = 10_000_000
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeLine:
-    """T rows of a book in B clock bars.
+    """The B clock bars of S spans on one book.
 
     Attributes:
-        span_fold: ``(S,)`` int64 fold of each span.
+        spans: one a fold.
         stride: keys are ``place of the span * stride + book row``.
-        key: ``(T,)`` int64, strictly increasing.
-        mid: ``(T,)`` mid-price in currency.
         bar_end_ns: ``(B,)`` int64, increasing inside a span.
         bar_fold: ``(B,)`` int64.
-        bar_last: ``(B,)`` int64 last place in the line that belongs to the bar.
+        bar_key: ``(B,)`` int64 of the last row known at the bar's end, never decreasing.
+        bar_mid: ``(B,)`` mid-price there, in currency.
     """
 
-    span_fold: IntArray
+    spans: Sequence[Span]
     stride: int
-    key: IntArray
-    mid: FloatArray
     bar_end_ns: IntArray
     bar_fold: IntArray
-    bar_last: IntArray
+    bar_key: IntArray
+    bar_mid: FloatArray
 
-    def index(self, orders: Orders) -> IntArray:
-        """Place in the line of each order, ``(K,)``."""
-        key = _span_of(self.span_fold, orders) * self.stride + orders.row
-        return np.searchsorted(self.key, key).astype(np.int64)
+    @property
+    def n_bars(self) -> int:
+        return int(self.bar_end_ns.shape[0])
 
-    def bar_of(self, index: IntArray) -> IntArray:
-        """Bar of each place in the line."""
-        return np.searchsorted(self.bar_last, index).astype(np.int64)
+    def span_of(self, orders: Orders) -> IntArray:
+        """Place among the spans of each order's fold, ``(K,)``."""
+        own = np.array([span.fold for span in self.spans], dtype=np.int64)
+        order = np.argsort(own)
+        at = np.minimum(np.searchsorted(own[order], orders.fold), own.size - 1)
+        unknown = orders.fold[own[order][at] != orders.fold]
+        if unknown.size:
+            raise PortfolioError(
+                f"orders in the folds {np.unique(unknown).tolist()}, but spans of "
+                f"{own[order].tolist()} only"
+            )
+        return order[at].astype(np.int64)
 
-    def per_bar(self, index: IntArray, amount: FloatArray) -> FloatArray:
-        """``(B,)`` sum of the amounts at places in the line."""
-        summed = np.bincount(self.bar_of(index), amount, minlength=self.bar_last.size)
-        return summed.astype(np.float64)
+    def bar_of(self, orders: Orders) -> IntArray:
+        """Bar in which each order trades, ``(K,)``; needs orders inside their fold's span."""
+        key = self.span_of(orders) * self.stride + orders.row
+        return np.searchsorted(self.bar_key, key).astype(np.int64)
 
 
-def time_line(
-    book: Book, spans: Sequence[Span], strategies: Iterable[Orders], *, bar_ns: int
-) -> TimeLine:
-    """The rows of all orders and of the bars' ends.
+def time_line(book: Book, spans: Sequence[Span], *, bar_ns: int) -> TimeLine:
+    """The clock bars of all spans.
 
     Bars end at multiples of ``bar_ns`` since the epoch, inside each span and session. The first
     and the last of them take in a remainder below half a bar: a bar lasts 0.5 to 1.5 ``bar_ns``,
-    unless the whole span is shorter.
+    unless the whole span is shorter. What a position that is kept over night earns there belongs
+    to the next session's first bar.
 
     Raises:
-        PortfolioError: no spans, a span outside the book, a bar length that is not positive, or
-            orders of a fold without span.
+        PortfolioError: no spans, a span outside the book, or a bar length that is not positive.
     """
     if bar_ns <= 0:
         raise PortfolioError(f"bar_ns={bar_ns}: needs a positive bar length")
@@ -76,18 +80,14 @@ def time_line(
     ends = [_bar_ends(book, span, bar_ns) for span in spans]
     bar_end_ns = np.concatenate(ends)
     bar_span = np.repeat(np.arange(len(ends)), [end.size for end in ends])
-    span_fold = np.array([span.fold for span in spans], dtype=np.int64)
-    bar_key = bar_span * book.n_rows + book.row_known_at(bar_end_ns)
-    order_keys = [_span_of(span_fold, orders) * book.n_rows + orders.row for orders in strategies]
-    key = np.unique(np.concatenate([bar_key, *order_keys]))
+    row = book.row_known_at(bar_end_ns)
     return TimeLine(
-        span_fold=span_fold,
+        spans=spans,
         stride=book.n_rows,
-        key=key,
-        mid=book.mid_ticks[key % book.n_rows] * book.meta.tick_size,
         bar_end_ns=bar_end_ns,
-        bar_fold=span_fold[bar_span],
-        bar_last=np.searchsorted(key, bar_key).astype(np.int64),
+        bar_fold=np.array([span.fold for span in spans], dtype=np.int64)[bar_span],
+        bar_key=bar_span * book.n_rows + row,
+        bar_mid=book.mid_ticks[row] * book.meta.tick_size,
     )
 
 
@@ -112,12 +112,3 @@ def _bar_ends(book: Book, span: Span, bar_ns: int) -> IntArray:
         is_inside = (grid - start >= bar_ns / 2) & (end - grid >= bar_ns / 2)
         ends.append(np.append(grid[is_inside], end))
     return np.concatenate(ends)
-
-
-def _span_of(span_fold: IntArray, orders: Orders) -> IntArray:
-    folds, which = np.unique(orders.fold, return_inverse=True)
-    place = {int(fold): i for i, fold in enumerate(span_fold)}
-    unknown = [int(fold) for fold in folds if int(fold) not in place]
-    if unknown:
-        raise PortfolioError(f"orders in the folds {unknown}, but spans of {sorted(place)} only")
-    return np.array([place[int(fold)] for fold in folds], dtype=np.int64)[which]

@@ -3,35 +3,61 @@
     validation ─► accounts at each candidate ─► threshold of each fold ┐
     test ─────────────────────────────────────► targets ─► orders ─────┴─► accounts at each cost
 
-The model, every baseline, buy and hold and flat go through the same rule, costs and latency.
+The model, every baseline, buy and hold and flat go through the same rule, costs and latency, on one
+instrument or on several side by side.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
-from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
-from lob_backtest.config import BacktestConfig, SignalConfig
+from lob_backtest.account import Account, JointBars, combine
+from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.config import BacktestConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import costs_of
-from lob_backtest.errors import SignalError
-from lob_backtest.execution import execution_of, execution_rows
-from lob_backtest.latency import latency_of
+from lob_backtest.desk import Desk
+from lob_backtest.errors import PortfolioError
 from lob_backtest.metrics import bars_per_year
-from lob_backtest.orders import Orders, Span, block_closes, fold_spans, orders_from_targets
-from lob_backtest.portfolio import Account, notional, simulate
-from lob_backtest.predictions import Predictions
-from lob_backtest.signals import (
-    block_bounds,
-    buy_and_hold_targets,
-    choose_threshold,
-    target_positions,
-)
+from lob_backtest.orders import Orders, Span
+from lob_backtest.portfolio import Leg, notional, simulate
+from lob_backtest.thresholds import candidate_returns, check_threshold, choose_thresholds
+
+__all__ = [
+    "BUY_AND_HOLD",
+    "FLAT",
+    "BreakEven",
+    "Market",
+    "Traded",
+    "TradedMarkets",
+    "break_even",
+    "check_threshold",
+    "closings_per_bar",
+    "trade",
+    "trade_many",
+]
 
 BUY_AND_HOLD, FLAT = "buy_and_hold", "flat"
 _BPS = 10_000
 _NS_PER_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Market:
+    """One instrument and what is to be traded on it.
+
+    Attributes:
+        book: where the decisions were made.
+        models: by name; their test predictions share folds and decisions.
+        all_decided_ns: every decision of the book: a fold's last position is closed at the next of
+            them. By default the decisions of the tables themselves.
+    """
+
+    book: Book
+    models: Mapping[str, ModelPredictions]
+    all_decided_ns: IntArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,10 +66,14 @@ class Traded:
 
     Attributes:
         accounts: by strategy, at the configured cost.
-        orders: by strategy; the same at every cost.
+        orders: by strategy; the same at every cost. Of several instruments all orders in the order
+            of time, the rows being those of each one's own book.
         net_at_multiples: by strategy, net return at each of ``multiples`` of the whole cost.
         multiples: as configured.
-        thresholds: by strategy and fold, the confidence threshold; none for buy and hold and flat.
+        thresholds: by strategy and fold, the confidence threshold; none for buy and hold and flat,
+            and none of several instruments together, which have one each.
+        candidate_returns: ``(B, N)`` net return of the first model in each bar at each of the
+            configured candidate thresholds; None where the threshold was given.
         spans: of the test folds.
         capital: currency that returns are relative to.
         bar_ns, periods_per_year: length of a bar, and how many make a year.
@@ -54,10 +84,19 @@ class Traded:
     net_at_multiples: Mapping[str, list[float]]
     multiples: tuple[float, ...]
     thresholds: Mapping[str, Mapping[int, float]]
+    candidate_returns: FloatArray | None
     spans: list[Span]
     capital: float
     bar_ns: int
     periods_per_year: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TradedMarkets:
+    """Instruments traded side by side: each on its own, and all of them as one portfolio."""
+
+    each: Mapping[str, Traded]
+    together: Traded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,80 +125,72 @@ def trade(
     """Trade the test blocks of every model, and buy and hold and flat beside them.
 
     Args:
-        book: where the decisions were made.
-        models: by name; their test predictions share folds and decisions.
+        book, models, all_decided_ns: see ``Market``.
         config: costs, latency, signal rule, capital and bars.
-        all_decided_ns: every decision of the book: a fold's last position is closed at the next of
-            them. By default the decisions of the tables themselves.
 
     Raises:
         SignalError: thresholds are to be chosen, and a model has no validation predictions.
         PortfolioError: the decisions are not of this book.
     """
-    costs = costs_of(config.costs)
-    test = next(iter(models.values())).test
-    spans = _spans(book, test, config, all_decided_ns)
-    capital = config.capital or notional(
-        book, units=config.position_limit, at_ns=int(test.decided_ns[0])
-    )
-    bar_ns = round(config.bar_seconds * _NS_PER_SECOND)
-    thresholds = _thresholds(book, models, config, all_decided_ns, capital=capital, bar_ns=bar_ns)
-    orders = {
-        name: _orders(book, model.test, thresholds[name], config, all_decided_ns)
-        for name, model in models.items()
-    }
-    orders |= _plain_strategies(book, test, config, all_decided_ns)
-    levels = [costs, *(costs.scaled(multiple) for multiple in config.cost_multiples)]
-    accounts = simulate(
-        book, orders, costs=levels, spans=spans, bar_ns=bar_ns, capital=capital
-    )  # fmt: skip
-    return Traded(
-        accounts={name: at_levels[0] for name, at_levels in accounts.items()},
-        orders=orders,
-        net_at_multiples={
-            name: [float(account.net_pnl.sum()) / capital for account in at_levels[1:]]
-            for name, at_levels in accounts.items()
-        },
-        multiples=tuple(config.cost_multiples),
-        thresholds=thresholds,
-        spans=spans,
-        capital=capital,
-        bar_ns=bar_ns,
-        periods_per_year=bars_per_year(book.meta, bar_ns=bar_ns),
-    )
+    market = Market(book=book, models=models, all_decided_ns=all_decided_ns)
+    return trade_many({book.meta.instrument: market}, config).together
 
 
-def check_threshold(config: BacktestConfig | None, name: str, model: ModelPredictions) -> None:
-    """Refuse to choose a threshold by what is not there; cheap, so do it before the long work."""
-    if config is None or not isinstance(config.signal.threshold, str):
-        return
-    if model.validation is None:
-        raise SignalError(
-            f"{name}: threshold: validation needs predictions on the validation blocks, got none; "
-            "give --validation FILE, or a fixed backtest.signal.threshold"
+def trade_many(markets: Mapping[str, Market], config: BacktestConfig) -> TradedMarkets:
+    """Trade several instruments side by side, each by the same rule, limits and costs.
+
+    Thresholds are chosen for each instrument. A capital that is given is split equally among them;
+    otherwise each has the notional of its own limit. Together they have the sum, and profits add up
+    in each fold (``account.combine``).
+
+    Args:
+        markets: by instrument, with the same strategies; at least one.
+        config: costs, latency, signal rule, capital and bars.
+
+    Raises:
+        SignalError: thresholds are to be chosen, and a model has no validation predictions.
+        PortfolioError: decisions that are not of their book, currencies or sessions that differ, or
+            folds of several instruments that overlap in time.
+    """
+    _check_markets(markets)
+    bar_ns = _bar_ns(config)
+    desks = {name: _desk(market, config) for name, market in markets.items()}
+    capitals = {name: _capital(desk, config, len(desks)) for name, desk in desks.items()}
+    thresholds = {
+        name: choose_thresholds(
+            market.book, market.models, config, all_decided_ns=market.all_decided_ns, bar_ns=bar_ns
         )
+        for name, market in markets.items()
+    }
+    legs = {
+        (name, strategy): leg
+        for name, desk in desks.items()
+        for strategy, leg in _legs(desk, markets[name].models, thresholds[name]).items()
+    }
+    costs = costs_of(config.costs)
+    accounts = simulate(
+        legs,
+        costs=[costs, *(costs.scaled(multiple) for multiple in config.cost_multiples)],
+        bar_ns=bar_ns,
+        capital={(name, strategy): capitals[name] for name, strategy in legs},
+    )
+    each = {
+        name: _traded(
+            desk,
+            next(iter(markets[name].models.values())),
+            {strategy: leg for (market, strategy), leg in legs.items() if market == name},
+            {strategy: own for (market, strategy), own in accounts.items() if market == name},
+            thresholds[name],
+        )
+        for name, desk in desks.items()
+    }
+    return TradedMarkets(each=each, together=_together(list(each.values())))
 
 
 def closings_per_bar(orders: Orders, account: Account) -> FloatArray:
     """``(B, 2)`` round trips that closed in each bar, and how many of them won."""
-    after = np.cumsum(orders.size)
-    largest = np.abs(orders.size).max(initial=0.0)
-    after[np.abs(after) <= 1e-9 * largest] = 0.0
-    before = np.append(0.0, after[:-1])
-    closes = (before != 0) & (np.sign(after) != np.sign(before))
-    assert closes.sum() == account.trade_pnl.size
-    bar = np.empty(orders.n, dtype=np.int64)
-    for fold in np.unique(orders.fold):
-        bars, own = np.flatnonzero(account.fold == fold), orders.fold == fold
-        bar[own] = bars[np.searchsorted(account.bar_end_ns[bars], orders.time_ns[own])]
-    n_bars = account.bar_end_ns.size
-    won = (account.trade_pnl > 0).astype(np.float64)
-    return np.column_stack(
-        [
-            np.bincount(bar[closes], minlength=n_bars),
-            np.bincount(bar[closes], won, minlength=n_bars),
-        ]
-    )
+    assert orders.n >= account.trades.n
+    return account.closings
 
 
 def break_even(account: Account) -> BreakEven:
@@ -181,177 +212,167 @@ def break_even(account: Account) -> BreakEven:
     )
 
 
-def _thresholds(
-    book: Book,
+def _desk(market: Market, config: BacktestConfig) -> Desk:
+    test = next(iter(market.models.values())).test
+    return Desk.of(
+        market.book,
+        config,
+        fold=test.fold,
+        decided_ns=test.decided_ns,
+        all_decided_ns=market.all_decided_ns,
+    )
+
+
+def _capital(desk: Desk, config: BacktestConfig, n_markets: int) -> float:
+    if config.capital is not None:
+        return config.capital / n_markets
+    first_ns = int(desk.decided_ns[0])
+    return notional(desk.book, units=config.position_limit, at_ns=first_ns)
+
+
+def _legs(
+    desk: Desk,
     models: Mapping[str, ModelPredictions],
-    config: BacktestConfig,
-    all_decided_ns: IntArray | None,
-    *,
-    capital: float,
-    bar_ns: int,
-) -> dict[str, dict[int, float]]:
-    """The confidence threshold of every model and fold: given, or chosen on validation."""
-    fixed = config.signal.threshold
-    if not isinstance(fixed, str):
-        return {name: dict.fromkeys(model.test.folds, fixed) for name, model in models.items()}
-    validation = {name: _before_test(book, name, model, config) for name, model in models.items()}
-    known = {name: _known(model, all_decided_ns) for name, model in models.items()}
-    orders = {
-        (name, candidate): _orders(
-            book, table, dict.fromkeys(table.folds, candidate), config, known[name]
-        )
-        for name, table in validation.items()
-        for candidate in config.signal.candidates
+    thresholds: Mapping[str, Mapping[int, float]],
+) -> dict[str, Leg]:
+    legs = {
+        name: desk.model_leg(model.test.probability, thresholds[name])
+        for name, model in models.items()
     }
-    spans = [_spans(book, table, config, known[name]) for name, table in validation.items()]
-    accounts = simulate(
-        book,
-        orders,
-        costs=[costs_of(config.costs)],
-        spans=[_around(of_fold) for of_fold in zip(*spans, strict=True)],
-        bar_ns=bar_ns,
+    return legs | {BUY_AND_HOLD: desk.buy_and_hold_leg(), FLAT: desk.flat_leg()}
+
+
+def _traded(
+    desk: Desk,
+    model: ModelPredictions,
+    legs: Mapping[str, Leg],
+    accounts: Mapping[str, list[Account]],
+    thresholds: Mapping[str, Mapping[int, float]],
+) -> Traded:
+    """One instrument's part; ``model`` is the one whose candidate thresholds are looked into."""
+    config, bar_ns = desk.config, _bar_ns(desk.config)
+    capital = next(iter(accounts.values()))[0].capital
+    return Traded(
+        accounts={name: at_levels[0] for name, at_levels in accounts.items()},
+        orders={name: leg.orders for name, leg in legs.items()},
+        net_at_multiples={name: _nets(at_levels[1:]) for name, at_levels in accounts.items()},
+        multiples=tuple(config.cost_multiples),
+        thresholds=thresholds,
+        candidate_returns=candidate_returns(
+            desk, model.test.probability, bar_ns=bar_ns, capital=capital
+        ),
+        spans=desk.spans,
         capital=capital,
-    )
-    return {
-        name: {
-            fold: _best(fold, {c: accounts[name, c][0] for c in config.signal.candidates},
-                        config.signal)
-            for fold in table.folds
-        }
-        for name, table in validation.items()
-    }  # fmt: skip
-
-
-def _best(fold: int, accounts: Mapping[float, Account], signal: SignalConfig) -> float:
-    of_fold = [account.of_fold(fold) for account in accounts.values()]
-    return choose_threshold(
-        list(accounts),
-        [float(account.net_pnl.sum()) for account in of_fold],
-        [account.trade_pnl.size for account in of_fold],
-        min_trades=signal.min_trades,
+        bar_ns=bar_ns,
+        periods_per_year=bars_per_year(desk.book.meta, bar_ns=bar_ns),
     )
 
 
-def _before_test(
-    book: Book, name: str, model: ModelPredictions, config: BacktestConfig
-) -> Predictions:
-    """The validation decisions that have traded, and were closed, before the test block begins.
-
-    The last of them only sends the closing order of those before it.
-    """
-    check_threshold(config, name, model)
-    assert model.validation is not None
-    table = model.validation.select(np.isin(model.validation.fold, model.test.folds))
-    folds, first = np.unique(model.test.fold, return_index=True)
-    test_start_ns: IntArray = model.test.decided_ns[first][np.searchsorted(folds, table.fold)]
-    row = execution_rows(book, table.decided_ns, latency=latency_of(config.latency_ns))
-    traded = np.maximum(book.time_ns[row], table.decided_ns) < test_start_ns
-    last_of_fold = np.append((np.diff(table.fold) != 0) | ~traded[1:], True) & traded
-    traded &= ~last_of_fold
-    empty = sorted(set(model.test.folds) - {int(fold) for fold in table.fold[traded]})
-    if empty:
-        raise SignalError(
-            f"{name}: no two validation decisions of fold {empty[0]} trade before its test block "
-            f"begins (latency_ns={config.latency_ns}); needs some to choose a threshold by; give "
-            "predictions of the validation blocks, or a fixed backtest.signal.threshold"
-        )
-    return table.select(traded)
+def _bar_ns(config: BacktestConfig) -> int:
+    return round(config.bar_seconds * _NS_PER_SECOND)
 
 
-def _known(model: ModelPredictions, all_decided_ns: IntArray | None) -> IntArray:
-    """Every decision that a validation block's closing order may be sent at."""
-    assert model.validation is not None
-    given = np.empty(0, dtype=np.int64) if all_decided_ns is None else all_decided_ns
-    return np.union1d(model.validation.decided_ns, given)
+def _nets(accounts: list[Account]) -> list[float]:
+    return [float(account.net_pnl.sum()) / account.capital for account in accounts]
 
 
-def _around(spans: tuple[Span, ...]) -> Span:
-    """The span that holds one fold's spans of all models."""
-    return Span(
-        fold=spans[0].fold,
-        start_ns=min(span.start_ns for span in spans),
-        end_ns=max(span.end_ns for span in spans),
-    )
+def _together(each: list[Traded]) -> Traded:
+    """Several instruments as one portfolio; one instrument is its own."""
+    first = each[0]
+    if len(each) == 1:
+        return first
+    capital = sum(traded.capital for traded in each)
+    share = [traded.capital / capital for traded in each]
+    joint = JointBars.of([next(iter(own.accounts.values())) for own in each], bar_ns=first.bar_ns)
+    candidates = [
+        own.candidate_returns * part
+        for own, part in zip(each, share, strict=True)
+        if own.candidate_returns is not None
+    ]
+    return Traded(
+        accounts={
+            name: combine([own.accounts[name] for own in each], bar_ns=first.bar_ns)
+            for name in first.accounts
+        },
+        orders={name: _in_time([own.orders[name] for own in each]) for name in first.orders},
+        net_at_multiples={
+            name: np.average([own.net_at_multiples[name] for own in each], axis=0, weights=share)
+            .tolist()
+            for name in first.accounts
+        },
+        multiples=first.multiples,
+        thresholds={},
+        candidate_returns=joint.summed(candidates) if candidates else None,
+        spans=_around([own.spans for own in each]),
+        capital=capital,
+        bar_ns=first.bar_ns,
+        periods_per_year=first.periods_per_year,
+    )  # fmt: skip
 
 
-def _spans(
-    book: Book, table: Predictions, config: BacktestConfig, all_decided_ns: IntArray | None
-) -> list[Span]:
-    return fold_spans(
-        book,
-        table.decided_ns,
-        table.fold,
-        execution=execution_of(config),
-        closes_ns=block_closes(book, table.decided_ns, all_decided_ns),
-    )
-
-
-def _orders(
-    book: Book,
-    table: Predictions,
-    thresholds: Mapping[int, float],
-    config: BacktestConfig,
-    all_decided_ns: IntArray | None,
-) -> Orders:
-    starts, limit = _starts(book, table, config), _unit_limit(book, table, config)
-    targets: FloatArray = np.zeros(table.n)
-    for fold, threshold in thresholds.items():
-        here = table.fold == fold
-        targets[here] = target_positions(
-            table.probability[here],
-            threshold=threshold,
-            hold_decisions=config.signal.hold_decisions,
-            position_limit=config.position_limit,
-            starts=starts[here],
-            sizing=config.signal.sizing,
-            size_steps=config.signal.size_steps,
-            unit_limit=None if limit is None else limit[here],
-        )
-    return _executed(book, table, targets, config, all_decided_ns)
-
-
-def _plain_strategies(
-    book: Book, test: Predictions, config: BacktestConfig, all_decided_ns: IntArray | None
-) -> dict[str, Orders]:
-    bought = buy_and_hold_targets(
-        _starts(book, test, config),
-        position_limit=config.position_limit,
-        unit_limit=_unit_limit(book, test, config),
-    )
-    targets = {BUY_AND_HOLD: bought, FLAT: np.zeros(test.n)}
-    return {
-        name: _executed(book, test, wanted, config, all_decided_ns)
-        for name, wanted in targets.items()
+def _in_time(parts: list[Orders]) -> Orders:
+    """The orders of several instruments, fold by fold in the order of time."""
+    joined = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(Orders)
     }
+    order = np.lexsort((joined["time_ns"], joined["fold"]))
+    return Orders(**{name: values[order] for name, values in joined.items()})
 
 
-def _executed(
-    book: Book,
-    table: Predictions,
-    targets: FloatArray,
-    config: BacktestConfig,
-    all_decided_ns: IntArray | None,
-) -> Orders:
-    return orders_from_targets(
-        book,
-        table.decided_ns,
-        table.fold,
-        targets,
-        execution=execution_of(config),
-        closes_ns=block_closes(book, table.decided_ns, all_decided_ns),
-    )
+def _around(each: list[list[Span]]) -> list[Span]:
+    """For each fold, the span that holds the spans of all instruments."""
+    folds = sorted({span.fold for spans in each for span in spans})
+    together = [[span for spans in each for span in spans if span.fold == fold] for fold in folds]
+    return [
+        Span(
+            fold=fold,
+            start_ns=min(span.start_ns for span in of_fold),
+            end_ns=max(span.end_ns for span in of_fold),
+        )
+        for fold, of_fold in zip(folds, together, strict=True)
+    ]
 
 
-def _starts(book: Book, table: Predictions, config: BacktestConfig) -> BoolArray:
-    """First decision of each block; positions that are carried over night have one a fold."""
-    session = book.session[book.row_known_at(table.decided_ns)]
-    starts, _ = block_bounds(table.fold, session * config.flat_at_session_end)
-    return starts
+def _check_markets(markets: Mapping[str, Market]) -> None:
+    if not markets:
+        raise PortfolioError("got no instruments to trade; needs at least one")
+    first, *others = markets.values()
+    for name, market in zip(list(markets)[1:], others, strict=True):
+        if list(market.models) != list(first.models):
+            raise PortfolioError(
+                f"{name} has the models {list(market.models)}; needs {list(first.models)}, the "
+                "same for all instruments"
+            )
+        for key in ("currency", "session_open", "session_close"):
+            got, needed = getattr(market.book.meta, key), getattr(first.book.meta, key)
+            if got != needed:
+                raise PortfolioError(
+                    f"{name} has {key}={got}, {next(iter(markets))} has {needed}; instruments of "
+                    "one portfolio need the same: score them apart"
+                )
+    if others:
+        _check_folds(markets)
 
 
-def _unit_limit(book: Book, table: Predictions, config: BacktestConfig) -> FloatArray | None:
-    """Units that the notional limit allows at the mid known at each decision."""
-    if config.notional_limit is None:
-        return None
-    mid = book.mid_ticks[book.row_known_at(table.decided_ns)] * book.meta.tick_size
-    return np.asarray(config.notional_limit / mid)
+def _check_folds(markets: Mapping[str, Market]) -> None:
+    """Refuse test blocks of different numbers that overlap in time, of whichever instruments."""
+    blocks = []
+    for name, market in markets.items():
+        test = next(iter(market.models.values())).test
+        first = np.flatnonzero(np.diff(test.fold, prepend=test.fold[0] - 1))
+        last = np.append(first[1:], test.n) - 1
+        blocks += [
+            (int(test.fold[a]), int(test.decided_ns[a]), int(test.decided_ns[b]), name)
+            for a, b in zip(first, last, strict=True)
+        ]
+    folds = sorted({block[0] for block in blocks})
+    for fold, following in pairwise(folds):
+        ends = max((block[2], block[3]) for block in blocks if block[0] == fold)
+        begins = min((block[1], block[3]) for block in blocks if block[0] == following)
+        if begins[0] <= ends[0]:
+            raise PortfolioError(
+                f"the test block of fold {following} of {begins[1]} begins at {begins[0]}, before "
+                f"that of fold {fold} of {ends[1]} ends at {ends[0]}; a fold number has to mean "
+                "the same time for all instruments: use walk_forward.unit days or seconds"
+            )

@@ -15,7 +15,7 @@ from tests.lob_backtest.trading_cases import random_case
 
 def bars_of(book: Book, start: float, end: float, bar_seconds: float) -> list[float]:
     span = Span(fold=0, start_ns=int(seconds([start])[0]), end_ns=int(seconds([end])[0]))
-    line = time_line(book, [span], [], bar_ns=int(bar_seconds * SECOND))
+    line = time_line(book, [span], bar_ns=int(bar_seconds * SECOND))
     return ((line.bar_end_ns - START) / SECOND).tolist()
 
 
@@ -50,20 +50,16 @@ def test_no_bar_lasts_over_night() -> None:
 @settings(max_examples=40)
 def test_every_order_is_in_the_bar_of_its_time(book: Book, seed: int, bar_seconds: int) -> None:
     case = random_case(np.random.default_rng(seed), book, latency_ns=SECOND // 3)
-    line = time_line(book, case.spans, [case.orders], bar_ns=bar_seconds * SECOND)
-    index = line.index(case.orders)
-    assert (line.key[index] % book.n_rows).tolist() == case.orders.row.tolist()
-    bar = line.bar_of(index)
+    line = time_line(book, case.spans, bar_ns=bar_seconds * SECOND)
+    bar = line.bar_of(case.orders)
     assert line.bar_fold[bar].tolist() == case.orders.fold.tolist()
     assert (case.orders.time_ns <= line.bar_end_ns[bar]).all()
     is_first = np.append(True, line.bar_fold[1:] != line.bar_fold[:-1])[bar]
     assert (is_first | (case.orders.time_ns > line.bar_end_ns[bar - 1])).all()
-    summed = line.per_bar(index, np.ones(case.orders.n))
-    assert summed.tolist() == np.bincount(bar, minlength=line.bar_end_ns.size).tolist()
 
 
 def line_of(spans: list[Span], bar_ns: int = SECOND) -> TimeLine:
-    return time_line(book_from_mids([100] * 4), spans, [], bar_ns=bar_ns)
+    return time_line(book_from_mids([100] * 4), spans, bar_ns=bar_ns)
 
 
 def test_spans_that_cannot_be_traded_are_refused() -> None:
@@ -82,7 +78,7 @@ def test_orders_of_a_fold_without_span_are_refused() -> None:
     book = book_from_mids([100] * 40)
     case = random_case(np.random.default_rng(0), book, n_folds=3)
     with pytest.raises(PortfolioError, match=r"orders in the folds \[1\], but spans of \[0, 2\]"):
-        time_line(book, [case.spans[0], case.spans[2]], [case.orders], bar_ns=SECOND)
+        time_line(book, [case.spans[0], case.spans[2]], bar_ns=SECOND).bar_of(case.orders)
 
 
 def test_bars_too_many_to_hold_are_refused() -> None:

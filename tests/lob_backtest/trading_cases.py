@@ -9,7 +9,7 @@ from lob_backtest.costs import Costs
 from lob_backtest.execution import Execution
 from lob_backtest.latency import FixedLatency
 from lob_backtest.orders import Orders, Span, block_closes, fold_spans, orders_from_targets
-from lob_backtest.portfolio import Account
+from lob_backtest.portfolio import Account, Leg
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +51,10 @@ class Case:
             execution=self.execution,
             closes_ns=self.closes_ns,
         )
+
+    @property
+    def leg(self) -> Leg:
+        return Leg(book=self.book, orders=self.orders, spans=self.spans)
 
 
 def random_case(
