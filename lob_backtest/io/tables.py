@@ -20,7 +20,8 @@ from lob_backtest.io.delimited import require_file
 from lob_backtest.io.opening import Opened, opened, readable
 from lob_backtest.io.stream import Counts
 
-_BLOCK_BYTES = (1 << 20, 1 << 24)  # a line must fit into one
+_BLOCK_BYTES = (1 << 18, 1 << 24)
+_LONGEST_LINE = 1 << 24
 _BYTES_PER_LINE = 256
 _BAD_VALUE = re.compile(
     r"In CSV column #(?P<column>\d+): Row #(?P<row>\d+): CSV conversion error to (?P<type>\w+)"
@@ -98,7 +99,8 @@ class TextTable:
         n_read = 0
         with opened(path, self.wanted) as file:
             counts.size = Path(path).stat().st_size
-            for batch in self._arrow_batches(file, chunk_rows):
+            for block in self._blocks(file, chunk_rows):
+                batch = self._parsed(block, file.name, self.skip_lines + n_read)
                 counts.done = file.position()
                 for start in range(0, batch.num_rows, chunk_rows):
                     part = batch.slice(start, chunk_rows)
@@ -110,13 +112,39 @@ class TextTable:
                 f"{path}: no lines of data; needs {self.wanted}; fetch the file again"
             )
 
-    def _arrow_batches(self, file: Opened, chunk_rows: int) -> Iterator[pa.RecordBatch]:
+    def _blocks(self, file: Opened, chunk_rows: int) -> Iterator[bytes]:
+        """Some whole lines at a time.
+
+        Not left to Arrow's streaming reader: its reading ahead of a Python file can come to a
+        standstill with whoever stops early.
+        """
         smallest, largest = _BLOCK_BYTES
+        size = min(max(chunk_rows * _BYTES_PER_LINE, smallest), largest)
+        with readable(file.name, self.wanted):
+            for _ in range(self.skip_lines):
+                file.stream.readline(_LONGEST_LINE)
+        rest = b""
+        while True:
+            with readable(file.name, self.wanted):
+                read = file.stream.read(size)
+            lines, newline, rest = (rest + read).rpartition(b"\n")
+            if not read:
+                if rest:
+                    yield rest
+                return
+            if newline:
+                yield lines + newline
+            elif len(rest) > _LONGEST_LINE:
+                raise FormatError(
+                    f"{file.name}: a line of more than {_LONGEST_LINE >> 20} MiB; "
+                    f"needs {self.wanted}"
+                )
+
+    def _parsed(self, block: bytes, name: str, lines_before: int) -> pa.RecordBatch:
         reading = pa_csv.ReadOptions(
             use_threads=False,  # messages name the row only when one thread reads
-            block_size=min(max(chunk_rows * _BYTES_PER_LINE, smallest), largest),
+            block_size=len(block) + 1,
             column_names=list(self.names),
-            skip_rows=self.skip_lines,
         )
         parsing = pa_csv.ParseOptions(delimiter=self.delimiter, ignore_empty_lines=False)
         converting = pa_csv.ConvertOptions(
@@ -125,24 +153,15 @@ class TextTable:
             null_values=list(self.missing),
             strings_can_be_null=False,
         )
-        with readable(file.name, self.wanted):
+        with readable(name, self.wanted):
             try:
-                reader = pa_csv.open_csv(file.stream, reading, parsing, converting)
+                table = pa_csv.read_csv(pa.BufferReader(block), reading, parsing, converting)
             except pa.ArrowInvalid as error:
-                self._refuse(error, file.name)
+                self._refuse(error, name, lines_before)
                 raise
-        while True:
-            with readable(file.name, self.wanted):
-                try:
-                    batch = reader.read_next_batch()
-                except StopIteration:
-                    return
-                except pa.ArrowInvalid as error:
-                    self._refuse(error, file.name)
-                    raise
-            yield batch
+            return table.combine_chunks().to_batches()[0]
 
-    def _refuse(self, error: Exception, name: str) -> None:
+    def _refuse(self, error: Exception, name: str, lines_before: int) -> None:
         """Say what Arrow found in our own words, where they are known."""
         text = str(error)
         if found := _BAD_LINE.search(text):
@@ -153,13 +172,9 @@ class TextTable:
             kind = kinds.get(found["type"][:3], found["type"])
             value = f"={found['value']!r}" if found["value"] is not None else ""
             got = f"{column}{value} is no {kind}"
-        elif "Empty CSV" in text:
-            raise FormatError(
-                f"{name}: no lines of data; needs {self.wanted}; fetch the file again"
-            ) from error
         else:
             return
-        line = int(found["row"])
+        line = lines_before + int(found["row"])
         raise FormatError(
             f"{name}, line {line}: {got}; needs {self.wanted}; "
             "fetch the file again or mend the line"
