@@ -108,6 +108,7 @@ def _add_score(commands: Any) -> None:
     command.add_argument("--validation", type=Path, help="predictions of the validation blocks")
     command.add_argument("--training", type=Path, help="JSON with what the training run knows")
     command.add_argument("--seed", type=int, default=0, help="of the intervals and baselines")
+    command.add_argument("--plots", action="store_true", help="write the plots as files too")
     _add_names(command)
     _add_config(command)
 
@@ -119,8 +120,14 @@ def _add_gate(commands: Any) -> None:
 
 
 def _add_compare(commands: Any) -> None:
-    command = _command(commands, "compare", "judging:compare", "two reports, figure by figure")
-    command.add_argument("reports", nargs=2, type=Path, metavar="REPORT")
+    command = _command(
+        commands, "compare", "comparing:compare", "reports side by side, with paired intervals"
+    )
+    command.add_argument("reports", nargs="+", type=Path, metavar="REPORT")
+    command.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="write compare.html and compare.json too"
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
 
 
 def _add_costs(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands that predict by baselines, score, judge and compare."""
+"""Commands that predict by baselines, score and judge."""
 
 import argparse
 import shlex
@@ -85,7 +85,7 @@ def score_predictions(arguments: argparse.Namespace) -> int:
         prepared=prepared,
         provenance=_provenance(arguments, config, book),
     )
-    page = write_report(report, arguments.output)
+    page = write_report(report, arguments.output, plots=arguments.plots)
     shown = {
         "report": str(page),
         "verdict": report["verdict"],
@@ -114,34 +114,6 @@ def gate(arguments: argparse.Namespace) -> int:
     }
     show(outcome, _gates_text(outcome), as_json=arguments.json)
     return _exit_code(outcome["verdict"])
-
-
-def compare(arguments: argparse.Namespace) -> int:
-    """Print the figures of two reports beside each other."""
-    first, second = (read_report(path) for path in arguments.reports)
-    rows, values = [], {}
-    for measure in (*CLASSIFICATION, *TRADING):
-        a, b = (report["aggregate"].get(measure.key, {}) for report in (first, second))
-        if a.get("value") is None and b.get("value") is None:
-            continue
-        known = a.get("value") is not None and b.get("value") is not None
-        change = b["value"] - a["value"] if known else None
-        values[measure.key] = {"first": a, "second": b, "change": change}
-        signed = measure.form if measure.form.startswith("+") else f"+{measure.form}"
-        rows.append(
-            [measure.title, _with_interval(a, measure.form), _with_interval(b, measure.form),
-             figure(change, signed)]
-        )  # fmt: skip
-    same = _blocks(first) == _blocks(second)
-    note = "" if same else (
-        "\n\nThe test blocks differ, so the change mixes the models with their periods."
-    )  # fmt: skip
-    names = [str(path) for path in arguments.reports]
-    verdicts = [first["verdict"], second["verdict"]]
-    text = table(["", *names, "change"], [*rows, ["verdict", *verdicts, ""]]) + note
-    value = {"reports": names, "verdicts": verdicts, "same_test_blocks": same, "figures": values}
-    show(value, text, as_json=arguments.json)
-    return EXIT_DONE
 
 
 def _exit_code(outcome: str) -> int:
@@ -226,14 +198,3 @@ def _gates_text(report: dict[str, Any]) -> str:
         for each in report["gates"]
     ]
     return "\n".join([f"Verdict: {report['verdict'].upper()}", *lines])
-
-
-def _with_interval(figures: dict[str, Any], form: str) -> str:
-    shown = figure(figures.get("value"), form)
-    if figures.get("low") is None or figures.get("high") is None:
-        return shown
-    return f"{shown} [{format(figures['low'], form)}, {format(figures['high'], form)}]"
-
-
-def _blocks(report: dict[str, Any]) -> list[tuple[int, int, int]]:
-    return [(fold["fold"], fold["start_ns"], fold["end_ns"]) for fold in report["folds"]]

@@ -223,27 +223,6 @@ def test_gate_judges_again_by_other_limits(reports, capsys):
     assert "--training FILE" in capsys.readouterr().out
 
 
-def test_compare_tells_the_change_of_every_figure(reports, capsys):
-    paths = [str(reports["poor"]), str(reports["good"] / "report.json")]
-    assert main(["compare", *paths, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdicts"] == ["fail", "pass"]
-    assert told["same_test_blocks"] is True
-    figures = told["figures"]["accuracy"]
-    change = figures["second"]["value"] - figures["first"]["value"]
-    assert figures["change"] == change > 0.2
-    assert main(["compare", *paths]) == 0
-    assert "net return" in capsys.readouterr().out
-
-
-def test_compare_warns_of_different_test_blocks(reports, tmp_path, capsys):
-    report = json.loads((reports["good"] / "report.json").read_text())
-    report["folds"] = report["folds"][1:]
-    (tmp_path / "report.json").write_text(json.dumps(report))
-    assert main(["compare", str(reports["good"]), str(tmp_path)]) == 0
-    assert "test blocks differ" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [

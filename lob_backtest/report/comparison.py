@@ -1,0 +1,226 @@
+"""Two or more reports side by side: figures, and differences to the first with their intervals.
+
+Differences come from the reports' blocks alone, drawn together: what moved two models alike, a
+wild day or an hour without trades, cancels.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.metrics import CLASSIFICATION_KEYS, ECE_BINS, N_CLASSES, TRADING_KEYS
+from lob_backtest.report.pairing import (
+    CLASSIFICATION_PAIRED,
+    MONEY_PAIRED,
+    Pairing,
+    cells_of,
+    column,
+    pair,
+)
+from lob_backtest.report.words import MEASURES
+from lob_backtest.resampling.bars import bar_figures
+from lob_backtest.resampling.cells import Figures
+from lob_backtest.resampling.decisions import decision_figures, hits
+from lob_backtest.resampling.draw import LEVEL, METHOD, Draw, Lead, intervals_of
+from lob_backtest.uncertainty.comparisons import holm
+
+_OTHER, _FIRST = "other", "first"
+
+
+def compare_reports(
+    reports: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    *,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Figures of every report, and how far each other one is from the first; plain JSON types.
+
+    ``differences`` holds for every figure one entry a report after the first: ``difference`` (that
+    report minus the first), ``low, high, p_value`` and ``p_adjusted`` (Holm, over the reports), or
+    ``reason``, why there is no interval.
+
+    Args:
+        reports: at least two, as ``read_report`` gives them.
+        names: of the reports, one each.
+        n_resamples: of the bootstrap.
+        seed: of the draws.
+    """
+    first, *others = reports
+    pairings = [pair(first, other) for other in others]
+    drawn = [
+        _drawn(first, other, pairing, n_resamples=n_resamples, rng=np.random.default_rng(seed))
+        for other, pairing in zip(others, pairings, strict=True)
+    ]
+    keys = [key for key in MEASURES if any(_figure(r, key)["value"] is not None for r in reports)]
+    differences = {
+        key: [
+            _difference(key, first, other, leads, pairing)
+            for other, leads, pairing in zip(others, drawn, pairings, strict=True)
+        ]
+        for key in keys
+    }
+    for entries in differences.values():
+        _adjust(entries)
+    return {
+        "reports": list(names),
+        "verdicts": [report["verdict"] for report in reports],
+        "same_test_blocks": all(_spans(first) == _spans(other) for other in others),
+        "warnings": _warnings(reports, names, pairings),
+        "intervals": {"level": LEVEL, "method": METHOD, "n_resamples": n_resamples, "seed": seed,
+                      "blocks": [int(pairing.first.size) for pairing in pairings]},
+        "figures": {key: [_figure(report, key) for report in reports] for key in keys},
+        "differences": differences,
+    }  # fmt: skip
+
+
+def _figure(report: Mapping[str, Any], key: str) -> dict[str, float | None]:
+    found = report["aggregate"].get(key) or {}
+    return {name: found.get(name) for name in ("value", "low", "high")}
+
+
+def _drawn(
+    first: Mapping[str, Any],
+    other: Mapping[str, Any],
+    pairing: Pairing,
+    *,
+    n_resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, Lead]:
+    """By figure, the other report's lead over the first on their common blocks."""
+    leads: dict[str, Lead] = {}
+    blocks = [(other["blocks"], pairing.other), (first["blocks"], pairing.first)] if (
+        pairing.first.size
+    ) else []  # fmt: skip
+    if blocks and "classification" not in pairing.why_not:
+        sums = [_decision_sums(own, rows) for own, rows in blocks]
+        overlap = (first.get("label_statistics") or {}).get("mean_overlap") or 1.0
+        draw = _draw(first["blocks"], pairing.first, sums, CLASSIFICATION_KEYS, decision_figures,
+                     counts=column(first["blocks"], "n", pairing.first), overlap=overlap,
+                     pace=hits(sums[0]) - hits(sums[1]))  # fmt: skip
+        leads |= _leads(draw, CLASSIFICATION_PAIRED, n_resamples, rng)
+    if blocks and "money" not in pairing.why_not:
+        sums = [_bar_sums(own, rows) for own, rows in blocks]
+        bars = column(first["blocks"], "bars", pairing.first)
+        per_year = (first.get("annualisation") or {}).get("periods_per_year") or 1.0
+        figures = partial(bar_figures, n_bars=int(bars.sum()), periods_per_year=per_year)
+        draw = _draw(first["blocks"], pairing.first, sums, TRADING_KEYS, figures, counts=bars,
+                     overlap=1.0, pace=sums[0][:, 1] - sums[1][:, 1])  # fmt: skip
+        leads |= _leads(draw, MONEY_PAIRED, n_resamples, rng)
+    return leads
+
+
+def _draw(
+    blocks: Mapping[str, Any],
+    rows: IntArray,
+    sums: Sequence[FloatArray],
+    keys: Sequence[str],
+    figures: Figures,
+    *,
+    counts: FloatArray,
+    overlap: float,
+    pace: FloatArray,
+) -> Draw:
+    """Only blocks with decisions or bars are drawn; empty ones would pass for calm ones.
+
+    Args:
+        counts: decisions or bars of each block.
+        overlap: decisions that share a part of a label, 1 for bars.
+        pace: how far the two reports are apart in each block.
+    """
+    full = counts > 0
+    return Draw(
+        names=[_OTHER, _FIRST],
+        keys=list(keys),
+        cells=cells_of(blocks, rows[full]),
+        sums=[own[full] for own in sums],
+        figures=figures,
+        overlap=max(1.0, overlap / float(counts[full].mean())),  # in blocks
+        pace=pace[full],
+    )
+
+
+def _leads(
+    draw: Draw, keys: Sequence[str], n_resamples: int, rng: np.random.Generator
+) -> dict[str, Lead]:
+    found = intervals_of(draw, n_resamples=n_resamples, rng=rng)
+    return {key: lead for key, lead in found.leads.get(_FIRST, {}).items() if key in keys}
+
+
+def _decision_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
+    """Sums as ``resampling.decisions`` has them; nothing is known of the confidence bins."""
+    confusion = column(blocks, "confusion", rows).reshape(-1, N_CLASSES**2)
+    bins = np.zeros((rows.size, ECE_BINS))
+    return np.column_stack([confusion, bins, column(blocks, "brier", rows)])
+
+
+def _bar_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
+    """Sums as ``resampling.bars`` has them; nothing is known of losses, turnover and trades."""
+    zeros = np.zeros(rows.size)
+    bars, net, square, gross = (
+        column(blocks, name, rows) for name in ("bars", "net", "square_net", "gross")
+    )
+    return np.column_stack([bars, net, square, zeros, gross, zeros, zeros, zeros, zeros])
+
+
+def _difference(
+    key: str,
+    first: Mapping[str, Any],
+    other: Mapping[str, Any],
+    leads: Mapping[str, Lead],
+    pairing: Pairing,
+) -> dict[str, Any]:
+    lead = leads.get(key)
+    if lead is not None and lead.difference is not None:
+        return {"difference": lead.difference, "low": lead.low, "high": lead.high,
+                "p_value": lead.p_value, "p_adjusted": lead.p_value, "reason": None}  # fmt: skip
+    own, base = _figure(other, key)["value"], _figure(first, key)["value"]
+    kind = "classification" if key in CLASSIFICATION_KEYS else "money"
+    reason = pairing.why_not.get(kind, "blocks do not tell this figure")
+    return {
+        "difference": None if own is None or base is None else own - base,
+        "low": None, "high": None, "p_value": None, "p_adjusted": None, "reason": reason,
+    }  # fmt: skip
+
+
+def _adjust(entries: Sequence[dict[str, Any]]) -> None:
+    """Put Holm's adjusted p-values into one figure's differences."""
+    tested = [entry for entry in entries if entry["p_value"] is not None]
+    if tested:
+        adjusted = holm(np.array([entry["p_value"] for entry in tested]))
+        for entry, value in zip(tested, adjusted, strict=True):
+            entry["p_adjusted"] = float(value)
+
+
+def _warnings(
+    reports: Sequence[Mapping[str, Any]], names: Sequence[str], pairings: Sequence[Pairing]
+) -> list[str]:
+    """What stands in the way of a comparison, each in a sentence that names the report."""
+    first, found = reports[0], []
+    for report, name, pairing in zip(reports[1:], names[1:], pairings, strict=True):
+        against = f"{name} against {names[0]}"
+        if _spans(first) != _spans(report):
+            found.append(f"{against}: the test blocks differ, so differences of whole figures mix "
+                         "the models with their periods")  # fmt: skip
+        if pairing.first.size and not pairing.is_whole:
+            found.append(f"{against}: intervals are of the {pairing.first.size} common blocks (of "
+                         f"{pairing.n_first} and {pairing.n_other})")  # fmt: skip
+        if _instrument(first) != _instrument(report):
+            found.append(f"{against}: the instruments differ, {_instrument(first)} and "
+                         f"{_instrument(report)}")  # fmt: skip
+        for kind, why in pairing.why_not.items():
+            if kind == "money" and not (first.get("backtest") or report.get("backtest")):
+                continue
+            found.append(f"{against}: no paired intervals for {kind}: {why}")
+    return found
+
+
+def _instrument(report: Mapping[str, Any]) -> str:
+    return str((report.get("data") or {}).get("instrument", "unknown"))
+
+
+def _spans(report: Mapping[str, Any]) -> list[tuple[int, int, int]]:
+    return [(fold["fold"], fold["start_ns"], fold["end_ns"]) for fold in report["folds"]]
