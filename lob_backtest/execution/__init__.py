@@ -15,18 +15,18 @@ from lob_backtest.execution.arrival import (
     rows_at,
 )
 from lob_backtest.execution.resting import Fills, passive_fills
-from lob_backtest.execution.walking import touch_ticks, visible_size, walked_ticks
+from lob_backtest.execution.walking import exceeds, touch_ticks, walked_ticks
 
 __all__ = [
     "Execution",
     "Fills",
     "Kind",
+    "exceeds",
     "execution_of",
     "execution_rows",
     "last_rows",
     "passive_fills",
     "rows_at",
     "touch_ticks",
-    "visible_size",
     "walked_ticks",
 ]

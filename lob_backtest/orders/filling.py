@@ -9,9 +9,9 @@ from lob_backtest.errors import PortfolioError
 from lob_backtest.execution import (
     Execution,
     Fills,
+    exceeds,
     passive_fills,
     touch_ticks,
-    visible_size,
     walked_ticks,
 )
 from lob_backtest.orders.order import Orders
@@ -81,9 +81,7 @@ def _rested(book: Book, sent: Sent) -> Fills:
 
 def _orders(book: Book, sent: Sent, fills: Fills, execution: Execution) -> Orders:
     row, size, event = fills.row, fills.size, fills.event
-    is_buy = size > 0
-    depth = visible_size(book, row, is_buy=is_buy)
-    takes_more = ~fills.is_maker & (np.abs(size) > depth[:, 0])
+    above_touch, beyond_book = exceeds(book, row, size)
     return Orders(
         fold=sent.fold[event],
         row=row,
@@ -93,8 +91,8 @@ def _orders(book: Book, sent: Sent, fills: Fills, execution: Execution) -> Order
         mid=book.mid_ticks[row] * book.meta.tick_size,
         price=_price_ticks(book, sent, fills, execution) * book.meta.tick_size,
         is_maker=fills.is_maker,
-        above_touch=takes_more,
-        beyond_book=takes_more & (np.abs(size) > depth.sum(axis=1)),
+        above_touch=above_touch & ~fills.is_maker,
+        beyond_book=beyond_book & ~fills.is_maker,
         forced=sent.forced[event],
     )
 
@@ -103,6 +101,8 @@ def _price_ticks(book: Book, sent: Sent, fills: Fills, execution: Execution) -> 
     is_buy = fills.size > 0
     if execution.kind == "touch":
         return touch_ticks(book, fills.row, is_buy=is_buy).astype(np.float64)
+    if execution.kind == "walk":
+        return walked_ticks(book, fills.row, fills.size)
     posted = touch_ticks(book, sent.row[fills.event], is_buy=~is_buy)  # its own side's best price
     price = posted.astype(np.float64)
     takes = ~fills.is_maker

@@ -22,7 +22,7 @@ def block_closes(
         decided_ns: ``(D,)`` in the order of the predictions table.
         all_decided_ns: every decision of the book; by default those of the table.
     """
-    known = np.unique(decided_ns if all_decided_ns is None else all_decided_ns)
+    known = np.sort(decided_ns if all_decided_ns is None else all_decided_ns)
     after = np.searchsorted(known, decided_ns, side="right")
     session_end_ns = book.time_ns[last_rows(book, decided_ns)]
     following = np.append(known, np.iinfo(np.int64).max)[after]

@@ -189,6 +189,6 @@ def test_a_sale_down_to_a_price_of_nothing_is_refused() -> None:
     assert walked_ticks(LADDER, row, size)[1] > 0
     with pytest.raises(
         PortfolioError,
-        match=r"1 of 2 orders would sell down to a price of 0, first 792 units .* shows 8; lower",
+        match=r"1 orders would sell down to a price of 0, first 792 units .* shows 8; lower",
     ):
         walked_ticks(LADDER, row, size - np.array([0.0, 1.0]))
