@@ -38,7 +38,7 @@ def row_group_rows(n_levels: int) -> int:
 def book_writer(path: Path, meta: BookMeta, n_levels: int) -> Iterator[pq.ParquetWriter]:
     """A Parquet writer for ``book_table`` of books with this metadata."""
     schema = book_table_schema(meta, n_levels)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer:
         yield writer
 
 
@@ -107,25 +107,38 @@ class BookFile:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        with self._opened() as file:
-            schema = file.schema_arrow
+        with self._opened() as file, self._explained():
+            schema, names = file.schema_arrow, file.schema_arrow.names
             self.n_rows = int(file.metadata.num_rows)
-        self.n_levels = _levels_of(schema, self.path)
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        self.n_levels = _levels_of(schema, names, self.path)
         self.meta = _meta_of(schema, self.path)
+        self._refuse_other_length(sum(groups), least=min(groups, default=0))
 
     def batches(
         self, batch_rows: int, *, levels: int | None = None
     ) -> Iterator[list[npt.NDArray[Any]]]:
         """The columns in contract order (of the best ``levels``), some rows at a time."""
         names = book_columns(self.n_levels if levels is None else levels)
+        n_read = 0
         with self._opened() as file:
             batches = file.iter_batches(batch_size=batch_rows, columns=names, use_threads=False)
             while True:
                 with self._explained():
                     batch = next(batches, None)
                 if batch is None:
-                    return
+                    return self._refuse_other_length(n_read)
+                n_read += batch.num_rows
+                if n_read > self.n_rows:
+                    self._refuse_other_length(n_read)
                 yield [_column(batch, name, self.path) for name in names]
+
+    def _refuse_other_length(self, n_rows: int, *, least: int = 0) -> None:
+        if n_rows != self.n_rows or least < 0:
+            raise FormatError(
+                f"{self.path}: {n_rows} rows where the file says that it has {self.n_rows}; it is "
+                "damaged: make the book table again with: lob-backtest import"
+            )
 
     @contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
@@ -139,7 +152,7 @@ class BookFile:
                 f"{path}: the file is empty; make a book table with: lob-backtest import"
             )
         with self._explained():
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(path, page_checksum_verification=True)
         with file:
             yield file
 
@@ -147,15 +160,15 @@ class BookFile:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            reason = " ".join(str(error).split())
             raise FormatError(
-                f"{self.path}: not a Parquet file, or a damaged one ({error}); make a book table "
+                f"{self.path}: not a Parquet file, or a damaged one ({reason}); make a book table "
                 "with: lob-backtest import"
             ) from error
 
 
-def _levels_of(schema: pa.Schema, path: Path) -> int:
-    names = schema.names
+def _levels_of(schema: pa.Schema, names: list[str], path: Path) -> int:
     n_levels = (len(names) - 1) // 4
     if n_levels < 1 or names != book_columns(n_levels):
         raise FormatError(

@@ -215,6 +215,25 @@ def test_a_damaged_book_file_is_refused_and_never_read_as_another(tmp_path: Path
             read_book(path)
 
 
+def test_a_book_file_with_a_changed_byte_is_refused_or_has_the_same_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    book = random_book(rng, n_rows=50, n_levels=1)
+    path = tmp_path / "book.parquet"
+    write_book(book, path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 11):
+        changed = bytearray(whole)
+        changed[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(changed)
+        try:
+            again = read_book(path)
+        except (FormatError, BookError) as error:
+            assert "\n" not in str(error)  # noqa: PT017  (either is right)
+            continue
+        np.testing.assert_array_equal(again.time_ns, book.time_ns)
+        np.testing.assert_array_equal(again.features(), book.features())
+
+
 def test_a_new_local_day_opens_a_session_whatever_the_day_is_in_utc() -> None:
     local = ["2024-03-08 10:00", "2024-03-08 15:59", "2024-03-11 09:30", "2024-03-11 10:00"]
     times = pd.DatetimeIndex(local).tz_localize("America/New_York").as_unit("ns").asi8

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lob_backtest.io.order_replay import ASK, BID, OrderReplay
+from lob_backtest.io.order_replay import ASK, BID, OrderReplay, _RecentIds
 
 GHOST_NS, SETTLE_NS = 1000, 200
 
@@ -173,3 +173,12 @@ def test_orders_that_never_meet_are_replayed_as_a_plain_sum(
         sorted(expected[0].items()),
     )
     assert (state.n_kept_out, state.n_ghosts) == (0, 0)
+
+
+def test_only_deletions_long_past_are_forgotten() -> None:
+    ids = _RecentIds(at_least=3)
+    for order in range(1, 9):
+        ids.add(order)
+        assert all(known in ids for known in range(max(1, order - 2), order + 1))
+    assert 1 not in ids
+    assert len(ids._new) + len(ids._old) <= 6
