@@ -50,11 +50,8 @@ def orders_from_targets(
 
 
 def _taken(sent: Sent) -> Fills:
-    """Each change of target is traded where it arrives."""
+    """Each change of target is traded where it arrives, also where several arrive at one row."""
     kept = np.flatnonzero(~sent.lapses)
-    # Of orders of a fold that meet one row only the last counts.
-    holds = np.append((np.diff(sent.row[kept]) != 0) | (np.diff(sent.fold[kept]) != 0), True)
-    kept = kept[holds]
     # Every block ends at 0, so the change against the target before needs no restart.
     size = np.diff(sent.target[kept], prepend=0.0)
     event, size = kept[size != 0], size[size != 0]

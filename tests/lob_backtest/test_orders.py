@@ -62,7 +62,7 @@ def rows_and_sizes(orders: Orders) -> list[tuple[int, float]]:
 
 def test_orders_are_the_changes_of_the_target_at_the_touch_of_their_row() -> None:
     # A whole mid has a spread of 2 ticks of 0.01, a half one of 1.
-    book = book_from_mids([100, 101, 102.5, 103, 104, 105.5, 107])
+    book = book_from_mids([100, 101, 102.5, 103, 104, 105.5])
     orders = traded(book, [0, 1, 2, 3, 4], [2, 2, -1, -1, 0], latency_s=0.5)
     assert rows_and_sizes(orders) == [(1, 2.0), (3, -3.0), (5, 1.0)]
     assert orders.time_ns.tolist() == seconds([1, 3, 5]).tolist()
@@ -106,12 +106,23 @@ def test_what_is_held_at_the_end_is_closed_at_the_next_decision_there_is() -> No
 
 def test_without_a_later_decision_it_is_closed_at_the_sessions_end_without_latency() -> None:
     book = book_from_mids([100] * 5, at_seconds=[0, 5, 10, 86400, 86410])
-    orders = traded(book, [0, 86400], [1, -1], latency_s=3, all_decided=[0, 86400])
-    # The second session has no row left between the order's arrival and its own end.
-    assert rows_and_sizes(orders)[:2] == [(1, 1.0), (2, -1.0)]
+    orders = traded(book, [0, 86400], [1, -1], latency_s=3)
+    # Where an order arrives with the last row, it is opened and closed there, and pays for both.
+    assert rows_and_sizes(orders) == [(1, 1.0), (2, -1.0), (4, -1.0), (4, 1.0)]
     # The closing order was sent beforehand, for the session's end.
-    assert orders.decided_ns[:2].tolist() == seconds([0, 10]).tolist()
-    assert orders.forced[:2].tolist() == [False, False]
+    assert orders.decided_ns.tolist() == seconds([0, 10, 86400, 86410]).tolist()
+    assert orders.forced.tolist() == [False] * 4
+
+
+def test_orders_that_meet_one_row_are_orders_of_their_own() -> None:
+    book = book_from_mids([100] * 3, at_seconds=[0, 10, 20])
+    orders = traded(book, [1, 2, 3, 4, 11], [1, -1, -1, 5, 0])
+    assert rows_and_sizes(orders) == [(1, 1.0), (1, -2.0), (1, 6.0), (2, -5.0)]
+    assert orders.decided_ns.tolist() == seconds([1, 2, 4, 11]).tolist()
+    # Each of them pays the half-spread of a tick of 0.01 and the minimum.
+    assert orders.slippage(Costs.proportional(0)) == pytest.approx([0.01, 0.02, 0.06, 0.05])
+    flat_fee = Costs(taker_bps=0.0, maker_bps=0.0, minimum_fee=2.0)
+    assert orders.fees(flat_fee).tolist() == [2.0] * 4
 
 
 def test_a_close_that_latency_would_carry_past_the_session_is_forced_at_its_last_row() -> None:
@@ -141,11 +152,9 @@ def test_a_position_carried_over_night_is_closed_only_at_the_end_of_the_fold() -
 
 
 def test_what_lapsed_in_the_evening_is_made_up_for_in_the_morning() -> None:
-    book = book_from_mids([100] * 5, at_seconds=[0, 10, 86400, 86403, 86410])
-    carried = traded(
-        book, [9, 86400], [1, 1], latency_s=2, all_decided=[9, 86400], flat_at_session_end=False
-    )
-    assert rows_and_sizes(carried) == [(3, 1.0), (4, -1.0)]
+    book = book_from_mids([100] * 4, at_seconds=[0, 10, 86400, 86410])
+    carried = traded(book, [9, 86400], [1, 1], latency_s=2, flat_at_session_end=False)
+    assert rows_and_sizes(carried) == [(3, 1.0), (3, -1.0)]
     assert carried.decided_ns.tolist() == seconds([86400, 86410]).tolist()
 
 
