@@ -93,7 +93,7 @@ def past_volatility(book: Book, test: Predictions) -> FloatArray:
     row = book.row_known_at(test.decided_ns)
     opened = book.session_starts[book.session[row]]
     begins = np.searchsorted(book.time_ns, test.decided_ns - _HORIZONS_BACK * horizon, side="left")
-    begins = np.maximum(begins, opened)
+    begins = np.minimum(np.maximum(begins, opened), row)  # a quiet market has no row in it
     moves = np.diff(book.mid_ticks) / book.mid_ticks[:-1]
     moves[book.session_starts[1:-1] - 1] = 0.0  # from one session to the next
     summed = np.append(0.0, np.cumsum(moves**2))

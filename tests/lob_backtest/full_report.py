@@ -1,15 +1,11 @@
 """A report with every key; what comes from other parts of the project is made by hand."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.config import GatesConfig
 from lob_backtest.contenders import MODEL
-from lob_backtest.costs import costs_of
-from lob_backtest.orders import Orders
 from lob_backtest.sections import (
     Part,
     blocks_section,
@@ -22,72 +18,11 @@ from lob_backtest.walk_forward import score
 from tests.lob_backtest.judged import BACKTEST, Walk, walk
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trips:
-    """Round trips, counted by hand from a strategy's orders."""
-
-    fold: IntArray
-    open_ns: IntArray
-    close_ns: IntArray
-    side: IntArray
-    size: FloatArray
-    open_price: FloatArray
-    close_price: FloatArray
-    gross_pnl: FloatArray
-    costs: FloatArray
-    net_pnl: FloatArray
-
-
-def trips_of(orders: Orders, fees: FloatArray) -> Trips:
-    """Walk through the orders one by one; a reversal is split at zero, its fee by size."""
-    rows: list[tuple[Any, ...]] = []
-    held: list[tuple[float, float, float, float]] = []  # units, price, mid, fee
-    opened = 0
-    for i in range(orders.n):
-        left, fee = float(orders.size[i]), float(fees[i])
-        position = sum(units for units, *_ in held)
-        closing = -position if position * left < 0 and abs(left) >= abs(position) else 0.0
-        for part in (closing, left - closing):
-            if abs(part) < 1e-12:
-                continue
-            if not held:
-                opened = i
-            share = fee * abs(part) / abs(left)
-            held.append((part, float(orders.price[i]), float(orders.mid[i]), share))
-            if abs(sum(units for units, *_ in held)) < 1e-12:
-                rows.append(_row(orders, opened, i, held))
-                held = []
-    assert not held
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
-    whole = {"fold", "open_ns", "close_ns", "side"}
-    return Trips(
-        **{
-            name: np.array(column, dtype=np.int64 if name in whole else np.float64)
-            for name, column in zip(Trips.__dataclass_fields__, columns, strict=True)
-        }
-    )
-
-
-def _row(orders: Orders, first: int, last: int, held: list[tuple[float, ...]]) -> tuple[Any, ...]:
-    side = int(np.sign(held[0][0]))
-    into = [part for part in held if part[0] * side > 0]
-    out = [part for part in held if part[0] * side < 0]
-    size = sum(abs(units) for units, *_ in into)
-    gross = -sum(units * mid for units, _, mid, _ in held)
-    net = -sum(units * price + fee for units, price, _, fee in held)
-    return (
-        int(orders.fold[first]), int(orders.time_ns[first]), int(orders.time_ns[last]), side, size,
-        sum(abs(u) * p for u, p, *_ in into) / size, sum(abs(u) * p for u, p, *_ in out) / size,
-        gross, gross - net, net,
-    )  # fmt: skip
-
-
 def traded_walk(made: Walk) -> tuple[Traded, Part]:
     """The money of a walk, and its one part with the model's trades."""
     traded = trade(made.book, {MODEL: made.model, "guesses": made.guesses}, BACKTEST)
-    orders = traded.orders[MODEL]
-    trips = trips_of(orders, orders.fees(costs_of(BACKTEST.costs)))
-    return traded, Part(book=made.book, test=made.model.test, trades=trips)
+    trades = traded.accounts[MODEL].trades
+    return traded, Part(book=made.book, test=made.model.test, trades=trades)
 
 
 def full_report(*, seed: int = 0, skill: float = 0.5) -> dict[str, Any]:
