@@ -13,11 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from lob_backtest.book import FloatArray
+from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.portfolio import Account
 from lob_backtest.predictions import Predictions
 from lob_backtest.uncertainty.comparisons import benjamini_hochberg
-from lob_backtest.uncertainty.lift import lift_test
+from lob_backtest.uncertainty.lift import (
+    lift_test,
+    mean_test,
+    overlap_counts,
+    score_differences,
+)
 from lob_backtest.uncertainty.overfitting import backtest_overfitting
 from lob_backtest.uncertainty.sharpe_ratio import (
     Moments,
@@ -29,6 +34,7 @@ from lob_backtest.uncertainty.sharpe_ratio import (
 )
 
 _MOST_BLOCKS, _FEWEST_BARS_A_BLOCK = 16, 2
+_MOST_LOGITS = 200  # of up to 12,870: enough for a histogram
 
 
 def lift_section(model: Predictions, baseline: Predictions, *, name: str) -> dict[str, Any]:
@@ -53,14 +59,15 @@ def lift_section(model: Predictions, baseline: Predictions, *, name: str) -> dic
 
 def windows_section(model: Predictions, baseline: Predictions) -> list[dict[str, Any]]:
     """The lift test of each fold on its own; adjusted by Benjamini and Hochberg over the folds."""
-    tests = [
-        lift_test(model.select(model.fold == fold), baseline.select(baseline.fold == fold))
-        for fold in model.folds
-    ]
-    adjusted = benjamini_hochberg(np.array([found.p_value for found in tests]))
+    known = model.is_labelled
+    differences, fold = score_differences(model, baseline), model.fold[known]
+    counts = overlap_counts(model)
+    folds = [int(number) for number in np.unique(fold)]
+    p_values = [_p_value(differences[fold == number], counts[fold == number]) for number in folds]
+    adjusted = benjamini_hochberg(np.array(p_values))
     return [
-        {"fold": fold, "p_value": found.p_value, "p_adjusted": float(corrected)}
-        for fold, found, corrected in zip(model.folds, tests, adjusted, strict=True)
+        {"fold": number, "p_value": p_value, "p_adjusted": float(corrected)}
+        for number, p_value, corrected in zip(folds, p_values, adjusted, strict=True)
     ]
 
 
@@ -126,7 +133,20 @@ def overfitting_section(candidates: Mapping[str, FloatArray]) -> dict[str, Any] 
         "pbo": found.pbo,
         "n_splits": blocks,
         "strategies": returns.shape[1],
-        "logits": found.logits.tolist(),
+        "logits": _thinned(np.sort(found.logits)).tolist(),
         "slope": found.slope,
         "probability_of_loss": found.probability_of_loss,
     }
+
+
+def _p_value(differences: FloatArray, counts: IntArray) -> float:
+    """Of one fold; 1 where a single decision says nothing."""
+    if differences.size < 2:
+        return 1.0
+    return mean_test(differences, overlap=counts, side="greater")[1]
+
+
+def _thinned(ordered: FloatArray) -> FloatArray:
+    """At most ``_MOST_LOGITS`` of them, evenly, the first and the last among them."""
+    place = np.linspace(0, ordered.size - 1, min(ordered.size, _MOST_LOGITS))
+    return np.asarray(ordered[np.round(place).astype(np.int64)])
