@@ -85,22 +85,21 @@ def volatility_regime(book: Book, test: Predictions, *, with_limits: bool) -> Re
 def past_volatility(book: Book, test: Predictions) -> FloatArray:
     """``(D,)`` volatility of the mid before each decision, in bps per label horizon.
 
-    ``sqrt(H / s * sum (mid_i / mid_(i-1) - 1)^2)`` over the rows of the last ten horizons of the
-    decision's session, with H the median time from a decision to its label's end and s the time
-    that these rows cover. NaN where less than one horizon of the session has passed.
+    ``sqrt(H / s * sum (mid_i / mid_(i-1) - 1)^2)`` over the moves of the last ``s`` before the
+    decision: ten horizons, or since its session's first row; H is the median time from a decision
+    to its label's end. NaN where less than one horizon of the session has passed.
     """
-    horizon = int(np.median(test.label_end_ns - test.decided_ns))
+    horizon = max(int(np.median(test.label_end_ns - test.decided_ns)), 1)
     row = book.row_known_at(test.decided_ns)
     opened = book.session_starts[book.session[row]]
-    begins = np.searchsorted(book.time_ns, test.decided_ns - _HORIZONS_BACK * horizon, side="left")
-    begins = np.minimum(np.maximum(begins, opened), row)  # a quiet market has no row in it
+    looked_back = test.decided_ns - _HORIZONS_BACK * horizon
+    begins = np.maximum(book.row_known_at(looked_back), opened)
     moves = np.diff(book.mid_ticks) / book.mid_ticks[:-1]
     moves[book.session_starts[1:-1] - 1] = 0.0  # from one session to the next
     summed = np.append(0.0, np.cumsum(moves**2))
-    covered = test.decided_ns - book.time_ns[begins]
-    enough = covered >= max(horizon, 1)
+    covered = test.decided_ns - np.maximum(looked_back, book.time_ns[opened])
     rate = np.maximum(summed[row] - summed[begins], 0.0) / np.maximum(covered, 1)
-    return np.where(enough, _BPS * np.sqrt(horizon * rate), np.nan)
+    return np.where(covered >= horizon, _BPS * np.sqrt(horizon * rate), np.nan)
 
 
 def decision_of(test: Predictions, fold: IntArray, at_ns: IntArray) -> IntArray:

@@ -130,10 +130,11 @@ def test_spread_and_volatility_equal_a_plain_loop_over_past_rows(made):
     for at in test.decided_ns:
         past = np.flatnonzero(book.time_ns <= at)
         spread.append(book.ask_ticks[past[-1], 0] - book.bid_ticks[past[-1], 0])
-        own = past[(book.session[past] == book.session[past[-1]])
-                   & (book.time_ns[past] >= at - 10 * horizon)]  # fmt: skip
-        covered = at - book.time_ns[own[0]]
-        moves = [(mid[j] / mid[j - 1] - 1) ** 2 for j in own[1:]]
+        here = past[book.session[past] == book.session[past[-1]]]
+        covered = min(10 * horizon, at - book.time_ns[here[0]])
+        moves = [
+            (mid[j] / mid[j - 1] - 1) ** 2 for j in here[1:] if book.time_ns[j] > at - 10 * horizon
+        ]
         volatility.append(
             1e4 * np.sqrt(sum(moves) * horizon / covered) if covered >= horizon else np.nan
         )
