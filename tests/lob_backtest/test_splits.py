@@ -324,7 +324,7 @@ def walk_or_reject(made, mode, unit, lengths, embargo_ns) -> list[Fold]:
         reject()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(**WALKS)
 def test_no_training_label_is_known_after_the_test_block_begins(
     made, mode, unit, lengths, embargo_ns
@@ -339,7 +339,7 @@ def test_no_training_label_is_known_after_the_test_block_begins(
         assert fold.test_end_ns == made["decided_ns"][fold.test].max()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(**WALKS)
 def test_every_decision_whose_label_was_known_in_time_is_kept(
     made, mode, unit, lengths, embargo_ns
@@ -356,7 +356,7 @@ def test_every_decision_whose_label_was_known_in_time_is_kept(
         assert fold.n_purged == stop - first - len(train) - len(validation)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(**WALKS)
 def test_test_blocks_do_not_overlap_and_miss_only_what_is_counted(
     made, mode, unit, lengths, embargo_ns
