@@ -33,7 +33,9 @@ from lob_backtest.io.opening import first_lines
 from lob_backtest.io.stream import Counts, ImportOptions
 from lob_backtest.io.tables import Place, TextTable
 
-_WANTED = "a Databento csv of mbp-10 or mbp-1 (ts_recv or ts_event, flags, bid_px_00, ask_px_00, ...)"
+_WANTED = (
+    "a Databento csv of mbp-10 or mbp-1 (ts_recv or ts_event, flags, bid_px_00, ask_px_00, ...)"
+)
 _UNDEFINED = str(2**63 - 1)
 _UNITS = 1e9  # raw prices are whole numbers of 1e-9
 _LINES_LOOKED_AT = 50
@@ -130,7 +132,7 @@ def open_databento(path: Path, options: ImportOptions) -> FileSource:
             and ``currency`` are needed, and the market never closes unless ``session`` is given.
 
     Raises:
-        FormatError: options that are missing, another file; while reading, what ``event_rows`` says.
+        FormatError: options that are missing, another file; while reading, as ``event_rows``.
     """
     options.refuse("databento", "mapping")
     file: CsvFile | DbnFile = open_dbn(path) if is_dbn(path) else _open_csv(path)

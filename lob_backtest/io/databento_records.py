@@ -65,8 +65,8 @@ def event_rows(
     """A row for each event of one instrument.
 
     Raises:
-        FormatError: several instruments and none chosen, none of the chosen one, several venues (each
-            has a book of its own), no record that ends an event, or a value that is none.
+        FormatError: several instruments and none chosen, none of the chosen one, several venues
+            (each has a book of its own), no record that ends an event, or a value that is none.
     """
     seen = _Seen()
     for records in batches:
@@ -87,9 +87,7 @@ def event_rows(
         )
 
 
-def _ends_of_events(
-    records: Records, is_ours: BoolArray, seen: _Seen, counts: Counts
-) -> BoolArray:
+def _ends_of_events(records: Records, is_ours: BoolArray, seen: _Seen, counts: Counts) -> BoolArray:
     is_last = is_ours & ((records.flags & _LAST) > 0)
     is_doubtful = (records.flags & _MAYBE_BAD_BOOK) > 0
     seen.has_last |= bool(is_last.any())

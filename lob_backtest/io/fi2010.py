@@ -145,8 +145,8 @@ def open_fi2010(path: Path, options: ImportOptions) -> FileSource:
 
     Args:
         path: the text under its own name, unpacked.
-        options: ``instrument`` is needed, ``stock_1`` to ``stock_5``; ``tick_size`` is a cent unless
-            given (the exchange's step for prices of 10 to 50 euros).
+        options: ``instrument`` is needed, ``stock_1`` to ``stock_5``; ``tick_size`` is a cent
+            unless given (the exchange's step then for prices of 10 to 50 euros).
 
     Raises:
         FormatError: options that are missing, another file, other than five stretches of prices;

@@ -34,7 +34,7 @@ class Chosen:
     def rows(
         self, names: Sequence[str] | npt.NDArray[np.str_], which: IntArray, counts: Counts
     ) -> BoolArray:
-        """``(n,)`` which rows are of the instrument; none once it is clear that one has to be chosen.
+        """``(n,)`` which rows are of the instrument; none once one has to be chosen.
 
         Args:
             names: of instruments.
@@ -48,7 +48,7 @@ class Chosen:
         return is_ours if self.by_user or len(self.met) == 1 else np.zeros_like(is_ours)
 
     def check(self) -> None:
-        """Raise a FormatError that lists the file's instruments, where ours is not clear or not there."""
+        """Raise a FormatError that lists what the file has, where ours is unclear or not there."""
         names = sorted(self.met)
         listed = ", ".join(names[:_MOST_NAMED]) + (", ..." if len(names) > _MOST_NAMED else "")
         if len(names) > 1 and not self.by_user:

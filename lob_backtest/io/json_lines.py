@@ -1,10 +1,11 @@
-"""Snapshots as JSON lines, one object a line, as a recorder of Binance's depth streams writes them.
+"""Snapshots as JSON lines, one object a line, as recorders of Binance's depth streams write them.
 
-    {"ts": 1771214400145, "bids": [["68424.81", "0.80633"], ...], "asks": [["68424.82", "1.2"], ...]}
+    {"ts": 1771214400145, "bids": [["68424.81", "0.8"], ...], "asks": [["68424.82", "1.2"], ...]}
 
-The time is ``"ts"`` (the recorder's clock), else ``"E"`` (the exchange's, when it sent), else ``"T"``;
-the instrument ``"s"`` or ``"symbol"``. An object within ``"data"``, as combined streams have it, is
-taken out. Lines of changes (``"b"`` and ``"a"`` without ``"bids"`` and ``"asks"``) are no snapshots.
+The time is ``"ts"`` (the recorder's clock), else ``"E"`` (the exchange's, when it sent), else
+``"T"``; the instrument ``"s"`` or ``"symbol"``. An object within ``"data"``, as combined streams
+have it, is taken out. Lines of changes (``"b"`` and ``"a"`` without ``"bids"`` and ``"asks"``) are
+no snapshots.
 """
 
 import json
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -68,9 +69,7 @@ class JsonFile:
                 yield _snapshots(place, found, n_levels, clock)
 
 
-def _snapshots(
-    place: Place, found: Sequence[_Snapshot], n_levels: int, clock: Clock
-) -> Snapshots:
+def _snapshots(place: Place, found: Sequence[_Snapshot], n_levels: int, clock: Clock) -> Snapshots:
     names, which = np.unique([item.name for item in found], return_inverse=True)
     values = np.array([item.time for item in found], dtype=np.int64)
     return Snapshots(
@@ -114,7 +113,7 @@ def _parsed(name: str, number: int, line: bytes) -> _Snapshot:
     item = _object(name, number, line)
     try:
         value = next((item[key] for key in _TIMES if key in item), None)
-        if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
+        if not _is_whole(value):
             raise ValueError(f"the time is {value!r}, needs a whole number in ts, E or T")
         if len(str(value)) > 19 or int(value) >= 2**63:
             raise ValueError(f"the time {value} is too large")
@@ -128,6 +127,11 @@ def _parsed(name: str, number: int, line: bytes) -> _Snapshot:
         raise FormatError(
             f"{name}, line {number}: {error}; needs {_WANTED}; mend or leave out this line"
         ) from error
+
+
+def _is_whole(value: object) -> TypeGuard[int | str]:
+    is_kind = isinstance(value, int | str) and not isinstance(value, bool)
+    return is_kind and str(value).isascii() and str(value).isdecimal()
 
 
 def _object(name: str, number: int, line: bytes) -> dict[str, Any]:

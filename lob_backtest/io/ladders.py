@@ -103,7 +103,7 @@ def matrix(batch: pa.RecordBatch, names: Sequence[str]) -> tuple[FloatArray, Boo
 
 
 def integers(place: Place, batch: pa.RecordBatch, name: str) -> IntArray:
-    """``(n,)`` a column of whole numbers (or instants in their unit), none of which may be missing."""
+    """``(n,)`` a column of whole numbers (or instants in their unit), none of them missing."""
     column = batch.column(name)
     place.refuse(column.is_null().to_numpy(zero_copy_only=False), f"{name} is missing")
     try:

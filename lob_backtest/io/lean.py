@@ -175,8 +175,9 @@ def _check(place: Place, batch: pa.RecordBatch, units: int) -> None:
         place.refuse((price < 0) | (price > _MOST), f"{side} price that is negative or too large")
         place.refuse((size < 0) | (size > _MOST), f"{side} size that is negative or too large")
         place.refuse((price == 0) & (size > 0), f"{side} size without a price")
-        place.refuse(price % units != 0, f"{side} price between two ticks of {units / _PRICE_UNITS}",
-                     "give the price step of this stock: --tick-size 0.0001")  # fmt: skip
+        got = f"{side} price between two ticks of {units / _PRICE_UNITS}"
+        remedy = "give the price step of this stock: --tick-size 0.0001"
+        place.refuse(price % units != 0, got, remedy)
 
 
 def _midnight_ns(date: str, path: Path) -> int:

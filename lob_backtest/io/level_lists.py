@@ -1,4 +1,4 @@
-"""Snapshots whose levels are lists of any length: cutting them to the best few, telling their time."""
+"""Snapshots whose levels are lists of any length, and what tells the unit of their times."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +53,8 @@ class FirstSnapshot:
 
     def step(self) -> str:
         """The smallest power of ten on which the prices lie, a hint at the tick: ``"0.01"``."""
-        decimals = max((len(price.partition(".")[2].rstrip("0")) for price in self.prices), default=0)
+        fractions = [price.partition(".")[2].rstrip("0") for price in self.prices]
+        decimals = max(map(len, fractions), default=0)
         return "1" if decimals == 0 else f"0.{'0' * (decimals - 1)}1"
 
 
@@ -74,7 +75,7 @@ class Clock:
     ns: int | None = None
 
     def time_ns(self, place: Place, values: IntArray) -> IntArray:
-        """``(n,)`` nanoseconds; refuses numbers that are no time, or of another unit than the first."""
+        """``(n,)`` nanoseconds; refuses what is no time, or of another unit than the first."""
         unit = np.zeros(values.size, dtype=np.int64)
         for low, high, ns in (*_RANGES, _NANOSECONDS):
             unit[(values >= low) & (values < high)] = ns

@@ -1,4 +1,4 @@
-"""Opening a file as plain bytes, however it is packed: gzip, bzip2, zstandard, zip, or one in another.
+"""Opening a file as plain bytes, however it is packed: gzip, bzip2, zstandard, zip, or several.
 
 What a file is packed with is told by its first bytes, not by its name.
 """

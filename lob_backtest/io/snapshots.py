@@ -30,8 +30,8 @@ from lob_backtest.io.tables import Place, parquet_batches, parquet_file
 
 _DEFAULT_LEVELS = 10
 _WANTED = (
-    "Parquet with ts_ms (or ts_us, ts_ns, ts_s) and the lists bids_px, bids_qty, asks_px, asks_qty, "
-    'or JSON lines with "ts" (or "E", "T"), "bids" and "asks"'
+    "Parquet with ts_ms (or ts_us, ts_ns, ts_s) and the lists bids_px, bids_qty, asks_px, asks_qty,"
+    ' or JSON lines with "ts" (or "E", "T"), "bids" and "asks"'
 )
 _NS = {"ts_ns": 1, "ts_us": 10**3, "ts_ms": 10**6, "ts_s": 10**9}
 _LISTS = ("asks_px", "asks_qty", "bids_px", "bids_qty")
@@ -42,12 +42,12 @@ def open_snapshots(path: Path, options: ImportOptions) -> FileSource:
 
     Args:
         path: Parquet, or JSON lines, also packed.
-        options: ``tick_size`` and ``currency`` are needed (the currency not where a column ``quote``
-            says it), ``instrument`` where the file names none or several; ``levels`` is 10 unless
-            given.
+        options: ``tick_size`` and ``currency`` are needed (the currency not where a column
+            ``quote`` says it), ``instrument`` where the file names none or several; ``levels`` is
+            10 unless given.
 
     Raises:
-        FormatError: options that are missing, another file; while reading, a row that is not as told.
+        FormatError: options that are missing, another file; while reading, a row that is none.
     """
     options.refuse("snapshots", "mapping")
     with opened(path, _WANTED) as packed:
@@ -125,9 +125,7 @@ class ParquetFile:
         columns = ["asks_px", "bids_px"]
         columns += ["symbol"] if self.has_symbol else []
         columns += ["quote"] if self.has_quote else []
-        _, batch = next(
-            iter(parquet_batches(self.path, columns, _WANTED, Counts(), chunk_rows=1))
-        )
+        _, batch = next(iter(parquet_batches(self.path, columns, _WANTED, Counts(), chunk_rows=1)))
         row = batch.to_pylist()[0]
         prices = [*(row["asks_px"] or [])[:20], *(row["bids_px"] or [])[:20]]
         return FirstSnapshot(
@@ -151,9 +149,7 @@ class ParquetFile:
                 bid=_side(place, batch, "bid", n_levels),
             )
 
-    def _names(
-        self, place: Place, batch: pa.RecordBatch
-    ) -> tuple[npt.NDArray[np.str_], IntArray]:
+    def _names(self, place: Place, batch: pa.RecordBatch) -> tuple[npt.NDArray[np.str_], IntArray]:
         if not self.has_symbol:
             return np.array([""]), np.zeros(batch.num_rows, dtype=np.int64)
         is_null = batch.column("symbol").is_null().to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""Chosen columns of a text or Parquet table, batch by batch, each value as the type it was said to be.
+"""Chosen columns of a text or Parquet table, batch by batch, each value as the type it is to be.
 
 ``delimited`` reads whole lines of numbers. These tables have columns that nobody needs, marks that
 stand for "no value", and times written as text, which Arrow's readers take one by one and exactly.
@@ -78,7 +78,7 @@ class TextTable:
         wanted: what the file should be, for messages.
         delimiter: one character.
         skip_lines: lines before the data, the header among them.
-        missing: texts that stand for "no value" in a column of numbers; None there is given as null.
+        missing: texts that stand for "no value" in a column of numbers, which is given as null.
     """
 
     names: Sequence[str]
