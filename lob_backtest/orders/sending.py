@@ -96,9 +96,10 @@ def send(
     fold, target = np.insert(fold, place, fold[ends]), np.insert(targets, place, 0.0)
     closes = np.insert(np.zeros(ends.size, dtype=np.bool_), place, True)
     session_end_ns = book.time_ns[np.insert(session_end, place, session_end[ends])]
-    cuts = np.flatnonzero(np.diff(fold)) + 1
-    streams = [execution.latency.arrives_ns(stream) for stream in np.split(sent_ns, cuts)]
-    arrives_ns = np.concatenate(streams)
+    # What closes at the session's end was sent beforehand: it waits there, and holds up nothing.
+    travels = ~(closes & (sent_ns == session_end_ns))
+    arrives_ns = session_end_ns.copy()
+    arrives_ns[travels] = _arrivals(sent_ns[travels], fold[travels], execution)
     is_late = arrives_ns > session_end_ns
     return Sent(
         fold=fold,
@@ -107,9 +108,15 @@ def send(
         target=target,
         closes=closes,
         lapses=is_late & ~closes,
-        # What is sent at the session's end itself is a closing auction's order: it waited there.
-        forced=is_late & closes & (sent_ns < session_end_ns),
+        forced=is_late & closes,
     )
+
+
+def _arrivals(sent_ns: IntArray, fold: IntArray, execution: Execution) -> IntArray:
+    """When each message arrives; folds are separate streams, as if each were traded alone."""
+    cuts = np.flatnonzero(np.diff(fold)) + 1
+    streams = [execution.latency.arrives_ns(stream) for stream in np.split(sent_ns, cuts)]
+    return np.concatenate(streams)
 
 
 def _block_ends(fold: IntArray, session_end: IntArray, execution: Execution) -> BoolArray:

@@ -11,7 +11,7 @@ from lob_backtest.book import Book
 from lob_backtest.costs import Costs
 from lob_backtest.errors import PortfolioError
 from lob_backtest.execution import Execution, Kind, execution_rows
-from lob_backtest.latency import FixedLatency
+from lob_backtest.latency import DrawnLatency, FixedLatency
 from lob_backtest.orders import Orders, block_closes, fold_spans, orders_from_targets
 from tests.lob_backtest.books import (
     DAY,
@@ -130,6 +130,22 @@ def test_a_close_that_latency_would_carry_past_the_session_is_forced_at_its_last
     orders = traded(book, [0, 1], [0, 1], latency_s=5, all_decided=[0, 1, 18])
     assert rows_and_sizes(orders) == [(1, 1.0), (2, -1.0)]
     assert orders.forced.tolist() == [False, True]
+
+
+def test_a_close_at_the_sessions_end_holds_up_no_order_of_the_next_day() -> None:
+    book = book_from_mids([100] * 5, at_seconds=[0, 10, 86400, 86410, 86420])
+    wild = DrawnLatency(median_ns=SECOND, p99_ns=10**8 * SECOND, seed=30)
+    early, close, morning = wild.delays_ns(seconds([5, 10, 86401]))
+    assert max(early, morning) < 5 * SECOND < DAY < close
+    orders = orders_from_targets(
+        book,
+        seconds([5, 86401]),
+        np.zeros(2, dtype=np.int64),
+        np.ones(2),
+        execution=Execution(kind="touch", latency=wild),
+    )
+    assert rows_and_sizes(orders) == [(1, 1.0), (1, -1.0), (3, 1.0), (4, -1.0)]
+    assert orders.forced.tolist() == [False] * 4
 
 
 def test_an_order_that_would_arrive_after_the_session_lapses() -> None:
