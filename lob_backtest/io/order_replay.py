@@ -128,7 +128,8 @@ class OrderReplay:
         self.ghosts.pop(order_id, None)  # a sign of life
         known = self.outside.get(order_id)
         if known is not None:
-            known.key, known.size, known.touched_ns = -side * price, size, now_ns
+            known.side, known.key = side, -side * price
+            known.size, known.touched_ns = size, now_ns
         else:
             self._put_in(order_id, side, -side * price, size, now_ns)
         self._settle(now_ns)
@@ -159,9 +160,9 @@ class OrderReplay:
     def _put_in(self, order_id: int, side: int, key: int, size: int, now_ns: int) -> None:
         old = self.resting.pop(order_id, None)
         if old is not None:
-            self.ladders[side].remove(old.key, old.size)
+            self.ladders[old.side].remove(old.key, old.size)
         order = Order(side=side, key=key, size=size, arrived_ns=now_ns, touched_ns=now_ns)
-        if old is not None and old.key == key:  # partly filled where it stands
+        if old is not None and (old.side, old.key) == (side, key):  # partly filled where it stands
             order.arrived_ns = old.arrived_ns
         if self._is_marketable(order):
             self.outside[order_id] = order

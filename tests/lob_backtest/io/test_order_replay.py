@@ -119,6 +119,17 @@ def test_a_witness_speaks_against_the_order_first_in_line_alone() -> None:
     assert (list(state.ghosts), book_of(state)[1]) == ([2], [(102, 1), (103, 1)])
 
 
+def test_an_order_that_comes_back_on_the_other_side_has_left_its_own() -> None:
+    state = replay()
+    state.put(1, side=BID, price=100, size=5, now_ns=0)
+    state.put(1, side=ASK, price=103, size=4, now_ns=1)
+    assert book_of(state) == ([], [(103, 4)])
+    state.put(2, side=BID, price=103, size=1, now_ns=2)  # marketable: kept out
+    state.put(2, side=ASK, price=102, size=1, now_ns=3)
+    state.put(3, side=ASK, price=110, size=1, now_ns=500)
+    assert book_of(state) == ([], [(102, 1), (103, 4), (110, 1)])
+
+
 DEAD = (0, 0)
 EVENTS = st.lists(
     st.tuples(
