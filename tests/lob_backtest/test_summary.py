@@ -2,9 +2,11 @@
 
 import json
 import math
+import zipfile
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from lob_backtest.book import Book
 from lob_backtest.cli import main
 from lob_backtest.errors import BookError
+from lob_backtest.io.lobster import read_lobster
 from lob_backtest.io.summary import common_step_ticks, inspect_book
 from tests.lob_backtest.books import META_ALWAYS_OPEN, SECOND, book_from_mids, books
 
@@ -180,3 +183,29 @@ def test_the_command_tells_everything_and_writes_the_plots(tmp_path, capsys):
     assert len(written) == 10
     assert main(["inspect", book, "--gap-seconds", "0"]) == 2
     assert "gap_seconds=0.0: needs" in capsys.readouterr().err
+
+
+def test_a_real_days_figures_equal_an_independent_reading(lob_data_dir):
+    path = lob_data_dir / "data" / "lobster" / "LOBSTER_SampleFile_GOOG_2012-06-21_1.zip"
+    book, _ = read_lobster(path)
+    figures = inspect_book(book)
+    with zipfile.ZipFile(path) as archive:
+        tables = {
+            kind: pd.read_csv(archive.open(name), header=None)
+            for name in archive.namelist()
+            for kind in ("message", "orderbook")
+            if f"_{kind}_" in name
+        }
+    # Columns: seconds since midnight; ask price and size, bid price and size, in 1/10,000 dollar.
+    at, prices = tables["message"][0], tables["orderbook"].to_numpy()
+    spread = (prices[:, 0] - prices[:, 2]) // 100
+    assert figures["rows"] == len(prices) == 49_482
+    assert figures["spread_ticks"]["p50"] == np.median(spread)
+    assert figures["spread_ticks"]["p100"] == spread.max()
+    assert figures["depth"][0]["ask_size"] == pytest.approx(prices[:, 1].mean())
+    assert figures["repeated_rows"] == int((prices[1:] == prices[:-1]).all(axis=1).sum())
+    assert figures["repeated_instants"] == int((at.diff() == 0).sum())
+    assert figures["busiest_second"]["rows"] == at.astype(int).value_counts().max()
+    assert figures["longest_silences"][0]["seconds"] == pytest.approx(at.diff().max(), abs=1e-6)
+    assert figures["common_step_ticks"] == 1
+    assert figures["warnings"] == []
