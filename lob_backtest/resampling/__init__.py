@@ -18,9 +18,9 @@ from functools import partial
 
 import numpy as np
 
+from lob_backtest.account import Account
 from lob_backtest.book import FloatArray
 from lob_backtest.metrics import CLASSIFICATION_KEYS, TRADING_KEYS, max_drawdown
-from lob_backtest.portfolio import Account
 from lob_backtest.predictions import Predictions
 from lob_backtest.resampling.bars import DRAWDOWN, bar_figures, bar_sums, drawdowns, equity_steps
 from lob_backtest.resampling.cells import Cells
@@ -98,7 +98,7 @@ def label_overlap(table: Predictions) -> float:
 
 def trading_intervals(
     accounts: Mapping[str, Account],
-    closings: Mapping[str, FloatArray],
+    closings: Mapping[str, FloatArray] | None = None,
     *,
     periods_per_year: float,
     n_resamples: int,
@@ -109,13 +109,15 @@ def trading_intervals(
     Args:
         accounts: by strategy, on the same bars. The first one's returns set the block length, and
             it leads.
-        closings: by strategy, ``(B, 2)`` round trips that closed in each bar, and those that won.
+        closings: by strategy, ``(B, 2)`` round trips that closed in each bar, and those that won;
+            None takes the accounts' own.
         periods_per_year: bars in a year.
         n_resamples: at least 1.
         rng: randomness.
     """
     cells = Cells.of(next(iter(accounts.values())).fold)
-    sums = [bar_sums(account, closings[name], cells) for name, account in accounts.items()]
+    closed = closings or {name: account.closings for name, account in accounts.items()}
+    sums = [bar_sums(account, closed[name], cells) for name, account in accounts.items()]
     draw = Draw(
         names=list(accounts),
         keys=TRADING_KEYS,
@@ -130,7 +132,7 @@ def trading_intervals(
                 for account in accounts.values()
             ]
         },
-        shares={"hit_rate": [float(closings[name][:, 0].sum()) for name in accounts]},
+        shares={"hit_rate": [float(closed[name][:, 0].sum()) for name in accounts]},
     )
     return intervals_of(draw, n_resamples=n_resamples, rng=rng)
 

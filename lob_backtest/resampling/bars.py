@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
+from lob_backtest.account import Account
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import TRADING_KEYS
-from lob_backtest.portfolio import Account
 from lob_backtest.resampling.cells import Cells
 
 DRAWDOWN = "max_drawdown"

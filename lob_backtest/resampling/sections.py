@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from lob_backtest.account import Account
 from lob_backtest.book import FloatArray, IntArray
-from lob_backtest.portfolio import Account
 from lob_backtest.predictions import Predictions
 from lob_backtest.uncertainty.comparisons import benjamini_hochberg
 from lob_backtest.uncertainty.lift import (
