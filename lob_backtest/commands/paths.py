@@ -26,7 +26,7 @@ _KEYS = ("f1_weighted", "mcc", "accuracy")
 _MOST_DRAWN = 20
 _CAUTION = (
     "Most of what a split trains on lies after what it tests: this says how far the figures of a\n"
-    "method scatter, not what could have been traded. The paths share decisions and training data,\n"
+    "method scatter, not what could have been traded. The paths share decisions and training,\n"
     "so their deviation is no standard error. Judge on a walk: mode rolling or expanding."
 )
 
