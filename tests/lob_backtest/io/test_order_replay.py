@@ -149,7 +149,8 @@ def test_the_book_is_never_crossed_and_sums_the_resting_orders(
     state, now = replay(), 0
     for order, price, size, wait in events:
         now += wait
-        state.put(order, side=BID if order % 2 else ASK, price=price, size=size, now_ns=now)
+        side = BID if (order + size) % 2 else ASK  # some come back on the other side
+        state.put(order, side=side, price=price, size=size, now_ns=now)
         sums: Counter[tuple[int, int]] = Counter()
         for resting in state.resting.values():
             sums[resting.side, resting.key] += resting.size
