@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lob_backtest.contenders import MODEL
+from lob_backtest.report.luck import bars_text
 from lob_backtest.report.words import (
     coarse,
     interval,
@@ -101,9 +102,10 @@ def _luck(report: Mapping[str, Any]) -> str:
             f"{words}, if this was the only model that was ever tried; nothing was said of others, "
             "so nothing is deflated."
         )
+    luck = number(found.get("benchmark_sharpe"), ".1f")
     return (
-        f"{words}. The best of {trials:,} trials looks good by luck alone; against what luck would "
-        f"give, {_percent(found['dsr'])} are left (deflated Sharpe ratio)."
+        f"{words}. The best of {trials:,} worthless ones would reach {luck} by luck alone; it is "
+        f"above that with a probability of {_percent(found['dsr'])} (deflated Sharpe ratio)."
     )
 
 
@@ -117,12 +119,10 @@ def _record(report: Mapping[str, Any]) -> str:
             f"No length would do: over {got:,} bars the Sharpe ratio is not above the "
             f"{number(found.get('benchmark_sharpe') or 0.0, 'g')} it is held against."
         )
-    years = found.get("min_track_record_years")
-    span = f" ({significant(years, 2)} years)" if years else ""
     ends = "it is long enough." if got >= need else "it is too short."
     return (
         f"To be 95 % sure of a Sharpe ratio above nothing, a record like this one needs "
-        f"{need:,.0f} bars{span}; it has {got:,}: {ends}"
+        f"{bars_text(need, report)}; it has {got:,}: {ends}"
     )
 
 
@@ -133,8 +133,8 @@ def _picked(report: Mapping[str, Any]) -> str:
     return (
         f"The best of {many(found['strategies'], 'candidate threshold')} in one half of the time "
         f"ranks below the middle in the other half in {_percent(found['pbo'])} of "
-        f"{many(found['n_splits'], 'split')} (probability of backtest overfitting; 50 % is what "
-        "guessing gives)."
+        f"{len(found.get('logits') or []) or found['n_splits']:,} ways to halve it (probability "
+        "of backtest overfitting; 50 % is what guessing gives)."
     )
 
 

@@ -71,10 +71,10 @@ def row(name: object, cells: Iterable[str], *, kind: str = "") -> str:
     return f"<tr{named}><th scope=row>{text(name)}</th>{''.join(cells)}</tr>"
 
 
-def cell(value: object, small: str = "", *, kind: str = "") -> str:
-    """A cell, with small print below the value."""
+def cell(value: object, *small: str, kind: str = "") -> str:
+    """A cell, with lines of small print below the value."""
     named = f' class="{kind}"' if kind else ""
-    below = f"<small>{text(small)}</small>" if small else ""
+    below = "".join(f"<small>{text(line)}</small>" for line in small if line)
     return f"<td{named}>{text(value)}{below}</td>"
 
 

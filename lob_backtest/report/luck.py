@@ -19,10 +19,10 @@ from lob_backtest.report.words import (
     MEASURES,
     NOTHING,
     coarse,
+    duration,
     interval,
     number,
     p_text,
-    significant,
     strategy_title,
 )
 
@@ -76,7 +76,7 @@ def _difference(found: Mapping[str, Any], key: str) -> str:
     elif found.get("p_value") is not None:
         small.append(f"p {p_text(found['p_value'])}")
     form = coarse(form, found.get("low"), found.get("high"))
-    return cell(number(value, form), "; ".join(words for words in small if words))
+    return cell(number(value, form), *small)
 
 
 def _sharpe(report: Mapping[str, Any]) -> str:
@@ -93,7 +93,7 @@ def _sharpe(report: Mapping[str, Any]) -> str:
         ("luck alone", f"{number(found.get('benchmark_sharpe'), '+.2f')} annualised, expected of "
                        "the best of so many worthless ones"),
         ("DSR", f"{_share(found.get('dsr'))}: probability that the true ratio is above that"),
-        ("track record", _track_record(found)),
+        ("track record", _track_record(found, report)),
         ("shape", f"skewness {number(found.get('skewness'), '+.2f')}, kurtosis "
                   f"{number(found.get('kurtosis'), '.1f')} (a normal one has 3)"),
     ]  # fmt: skip
@@ -104,12 +104,18 @@ def _sharpe(report: Mapping[str, Any]) -> str:
     return card(f"<h3>Sharpe ratio and luck</h3>{facts_list(rows)}{words}")
 
 
-def _track_record(found: Mapping[str, Any]) -> str:
-    bars, years = found.get("min_track_record_bars"), found.get("min_track_record_years")
+def _track_record(found: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    bars = found.get("min_track_record_bars")
     if bars is None:
         return "no length would show that the ratio is above luck"
-    span = f" ({significant(years, 2)} years)" if years else ""
-    return f"at least {bars:,.0f} bars{span} to be 95 % sure; the test has {found['bars']:,}"
+    return f"at least {bars_text(bars, report)} to be 95 % sure; the test has {found['bars']:,}"
+
+
+def bars_text(bars: float, report: Mapping[str, Any]) -> str:
+    """A number of bars, and how long that is."""
+    seconds = (report.get("backtest") or {}).get("bar_seconds")
+    long = "" if seconds is None else f" ({duration(round(bars * seconds * 1e9))} of trading)"
+    return f"{bars:,.0f} bars{long}"
 
 
 def _share(value: float | None) -> str:

@@ -24,7 +24,16 @@ from lob_backtest.report.verdict import (
     title_of,
     verdict_and_alarms,
 )
-from lob_backtest.report.words import CLASSIFICATION, TRADING, significant, strategy_title, text
+from lob_backtest.report.words import (
+    CLASSIFICATION,
+    TRADING,
+    alarm_title,
+    significant,
+    strategy_title,
+    text,
+)
+
+_ACTIVITY = ("trades", "hit_rate", "turnover", "costs_paid")
 
 
 def report_page(report: Mapping[str, Any]) -> str:
@@ -34,7 +43,7 @@ def report_page(report: Mapping[str, Any]) -> str:
                 "that fails, or cannot be judged, fails the verdict.", gates(report)),
         section("doubts", "What a sceptic asks", "", doubts(report)),
         section("alarms", "Leak alarms", "Attempts to show, on the result's own data, that it is "
-                "too good to be true.", alarms(report)),
+                "too good to be true.", _alarms(report)),
         _money(report),
         _costs(report),
         _prediction(report),
@@ -172,6 +181,15 @@ def _folds(report: Mapping[str, Any]) -> str:
     return section("folds", "Folds", words, body)
 
 
+def _alarms(report: Mapping[str, Any]) -> str:
+    """All of them where one is raised, else on demand."""
+    found = report.get("alarms") or []
+    if not found or any(alarm["raised"] for alarm in found):
+        return alarms(report)
+    names = ", ".join(alarm_title(alarm["name"]).lower() for alarm in found)
+    return folded(f"None was raised. What was tried: {names}", alarms(report))
+
+
 def _against(report: Mapping[str, Any]) -> str:
     baseline = report.get("baseline")
     if baseline is None:
@@ -205,7 +223,10 @@ def _aggregate(report: Mapping[str, Any]) -> str:
         words += "."
     body = card(tables.strategies_table(report, CLASSIFICATION))
     if report.get("backtest"):
-        body += card(tables.strategies_table(report, TRADING)) + note(_trading_words(report))
+        activity = [measure for measure in TRADING if measure.key in _ACTIVITY]
+        money = [measure for measure in TRADING if measure not in activity]
+        body += card(tables.strategies_table(report, money))
+        body += card(tables.strategies_table(report, activity)) + note(_trading_words(report))
     return section("figures", "All figures, with intervals", words, body)
 
 

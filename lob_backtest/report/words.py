@@ -79,7 +79,6 @@ GATE_FORMS = {
 }
 ALARM_TITLES = {
     "foresight": "Sides that catch every move",
-    "stops_at_end": "Knowledge that ends where the label does",
     "shuffled_labels": "Labels shuffled within blocks",
     "shuffled_sides": "Sides shuffled within blocks",
     "late_by_one": "Predictions one decision late",
@@ -90,9 +89,9 @@ ALARM_TITLES = {
 }
 SLICE_TITLES = {
     "time_of_day": "Time of day",
+    "session": "Day",
     "spread": "Spread at the decision",
     "volatility": "Volatility before the decision",
-    "session": "Day",
 }
 STRATEGY_TITLES = {
     MODEL: "model",

@@ -9,7 +9,7 @@ from lob_backtest.predictions import Predictions
 from lob_backtest.resampling import label_overlap
 
 # From a third, where every decision is, in steps that a reader can remember.
-_THRESHOLDS = (1 / 3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+_THRESHOLDS = (1 / 3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 _Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 

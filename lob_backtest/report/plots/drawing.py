@@ -105,6 +105,8 @@ def dress(axes: Any, title: str, palette: Palette, *, grid: str = "y") -> None:
     axes.tick_params(colors=palette.muted, labelsize=FONT, length=3)
     axes.xaxis.label.set_fontsize(FONT)
     axes.xaxis.label.set_color(palette.muted)
+    if grid == "x":  # figures to the right, names below each other: room for few ticks
+        axes.locator_params(axis="x", nbins=4)
     axes.grid(axis=grid, color=palette.line, linewidth=0.8)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():

@@ -16,6 +16,8 @@ from lob_backtest.report.plots.drawing import (
     one_axes,
 )
 
+_FEWEST = 30  # decisions; an accuracy of fewer is not drawn
+
 
 def reliability(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     """Accuracy against confidence in bins; the area of a point grows with its decisions."""
@@ -43,8 +45,8 @@ def reliability(report: Mapping[str, Any], palette: Palette) -> Plot | None:
 
 def confidence(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     """Accuracy of the decisions at least so confident, and below it how many they are."""
-    rows = report.get("confidence")
-    if not rows:
+    rows = [row for row in report.get("confidence") or [] if row["n"] >= _FEWEST]
+    if len(rows) < 2:
         return None
     at = [row["threshold"] for row in rows]
     figure = new_figure(NARROW)

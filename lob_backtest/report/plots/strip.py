@@ -36,16 +36,16 @@ def net_of(fold: Mapping[str, Any], *, places: int) -> Outcome:
     net = fold.get("net_return")
     if net is None:
         return Outcome(mark=None, figure="")
-    return Outcome(mark=int(np.sign(net)), figure=f"{net:+.{places}%}")
+    return Outcome(mark=int(np.sign(net)), figure=f"{100 * net:+.{places}f}")
 
 
 def strip(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     """Two cells a fold, lift above and net return below, with a mark and a colour each."""
     earned = [abs(fold.get("net_return") or 0.0) for fold in report["folds"]]
-    places = 1 if max(earned, default=0.0) >= 0.1 else 2
+    places = 1 if max(earned, default=0.0) >= 0.1 else 2  # of a percent
     rows = {
         "lift": [lift_of(fold, report) for fold in report["folds"]],
-        "net": [net_of(fold, places=places) for fold in report["folds"]],
+        "net, %": [net_of(fold, places=places) for fold in report["folds"]],
     }
     rows = {name: own for name, own in rows.items() if any(o.mark is not None for o in own)}
     if not rows:
