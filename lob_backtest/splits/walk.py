@@ -7,6 +7,7 @@
 A later decision changes no earlier fold, save the last one, whose test block may grow.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,27 +94,24 @@ def walk_forward_folds(
     n_train, n_train_dev, n_validation, n_test = (
         round(length * scale) for length in (train, train_dev, validation, test)
     )
+    before = n_train + n_train_dev + n_validation
     folds: list[Fold] = []
-    start, end, dropped = n_train + n_train_dev + n_validation, int(position[-1]) + 1, 0
-    while start < end:
-        first = int(np.searchsorted(position, start))
-        stop = min(start + n_test, end if unit == "days" else int(session_stop[first]))
-        block = np.arange(first, np.searchsorted(position, stop), dtype=np.int64)
-        if 2 * (stop - start) < n_test:
+    dropped = 0
+    for start, block, is_short in _test_blocks(position, session_stop, before, n_test, unit):
+        if is_short:
             dropped += block.size
-        elif block.size:  # a quiet stretch of a session may hold no decision at all
-            trained = start - n_validation - n_train_dev
-            known = 0 if mode == "expanding" else trained - n_train
-            edges = np.searchsorted(position, [known, trained, start - n_validation, start])
-            fold = purged_fold(
-                len(folds), edges, block, decided_ns, label_end_ns,
-                embargo_ns=embargo_ns, has_train_dev=train_dev > 0,
-            )  # fmt: skip
-            folds.append(replace(fold, n_dropped=dropped))
-            dropped = 0
-        start = stop
+            continue
+        trained = start - n_validation - n_train_dev
+        known = 0 if mode == "expanding" else trained - n_train
+        edges = np.searchsorted(position, [known, trained, start - n_validation, start])
+        fold = purged_fold(
+            len(folds), edges, block, decided_ns, label_end_ns,
+            embargo_ns=embargo_ns, has_train_dev=train_dev > 0,
+        )  # fmt: skip
+        folds.append(replace(fold, n_dropped=dropped))
+        dropped = 0
     if not folds:
-        raise _too_few(lengths, got=end / scale)
+        raise _too_few(lengths, got=(int(position[-1]) + 1) / scale)
     folds[-1] = replace(folds[-1], n_dropped=folds[-1].n_dropped + dropped)
     return folds
 
@@ -163,6 +161,21 @@ def holdout_fold(
         0, edges[:4], block, decided_ns, label_end_ns,
         embargo_ns=embargo_ns, has_train_dev=train_dev > 0,
     )  # fmt: skip
+
+
+def _test_blocks(
+    position: IntArray, session_stop: IntArray, start: int, n_test: int, unit: Unit
+) -> Iterator[tuple[int, IntArray, bool]]:
+    """Where each test block starts, its decisions, and whether less than half of one is left."""
+    end = int(position[-1]) + 1
+    while start < end:
+        first = int(np.searchsorted(position, start))
+        stop = min(start + n_test, end if unit == "days" else int(session_stop[first]))
+        block = np.arange(first, np.searchsorted(position, stop), dtype=np.int64)
+        is_short = 2 * (stop - start) < n_test
+        if block.size or is_short:  # a quiet stretch of a session may hold no decision at all
+            yield start, block, is_short
+        start = stop
 
 
 def _positions(decided_ns: IntArray, session: IntArray, unit: Unit) -> tuple[IntArray, IntArray]:
