@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lob_backtest.metrics
+from lob_backtest.account import Account, Trades
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.metrics import (
@@ -17,8 +18,12 @@ from lob_backtest.metrics import (
     classification_metrics,
     confusion_matrix,
     max_drawdown,
+    portfolio_metrics,
     reliability_bins,
+    said_classes,
     sharpe,
+    sortino,
+    volatility,
 )
 from tests.lob_backtest.books import META, META_ALWAYS_OPEN
 
@@ -159,6 +164,101 @@ def test_sharpe_equals_pandas(values: list[float], periods: float) -> None:
 @pytest.mark.parametrize("returns", [[], [0.1], [0.1] * 7, [0.0] * 3])
 def test_sharpe_without_deviation_has_no_figure(returns: list[float]) -> None:
     assert np.isnan(sharpe(np.array(returns), periods_per_year=252))
+
+
+@given(
+    st.lists(st.floats(-0.5, 0.5).filter(lambda r: abs(r) > 1e-6 or r == 0), min_size=3),
+    st.floats(1, 1e6),
+)
+def test_ratios_of_returns_equal_empyrical(values: list[float], periods: float) -> None:
+    # empyrical-reloaded takes the year as the number of periods in it, as we do.
+    import empyrical
+
+    returns = np.array(values)
+    if returns.std() < 1e-6:
+        return
+    figures = {
+        empyrical.sharpe_ratio: sharpe(returns, periods_per_year=periods),
+        empyrical.annual_volatility: volatility(returns, periods_per_year=periods),
+    }
+    if (returns < 0).any():  # without a loss there is no figure here, and infinity there
+        figures[empyrical.sortino_ratio] = sortino(returns, periods_per_year=periods)
+    for reference, found in figures.items():
+        expected = reference(returns, annualization=periods)
+        assert found == pytest.approx(expected, rel=1e-10, abs=1e-10)
+
+
+def bar_account(seed: int, *, capital: float = 100.0) -> Account:
+    """An account of 500 bars with a profit of about a thousandth of the capital each."""
+    rng = np.random.default_rng(seed)
+    none = np.empty(0)
+    whole = none.astype(np.int64)
+    return Account(
+        capital=capital,
+        fold=np.zeros(500, dtype=np.int64),
+        bar_end_ns=np.arange(500, dtype=np.int64),
+        gross_pnl=capital * rng.normal(2e-4, 1e-3, 500),
+        fees_paid=capital * rng.exponential(1e-4, 500),
+        spread_paid=np.zeros(500),
+        traded_notional=np.zeros(500),
+        position=np.zeros(500),
+        trades=Trades(
+            fold=whole, open_ns=whole, close_ns=whole, side=whole, size=none, open_price=none,
+            close_price=none, gross_pnl=none, costs=none,
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_an_accounts_risk_figures_equal_empyrical_on_the_same_bars(seed: int) -> None:
+    import empyrical
+
+    account = bar_account(seed)
+    figures = portfolio_metrics(account, periods_per_year=98_280)
+    # Profits are shares of a capital that stays the same, so our ratios are of those returns.
+    simple, year = account.net_pnl / account.capital, {"annualization": 98_280}
+    expected = {
+        "sharpe": empyrical.sharpe_ratio(simple, **year),
+        "sortino": empyrical.sortino_ratio(simple, **year),
+        "volatility": empyrical.annual_volatility(simple, **year),
+        # empyrical compounds: it is given the growth of the same equity from bar to bar.
+        "max_drawdown": -empyrical.max_drawdown(np.diff(account.equity) / account.equity[:-1]),
+        "net_return": empyrical.cum_returns_final(np.diff(account.equity) / account.equity[:-1]),
+    }
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_drawdown_over_profit_would_be_another_figure() -> None:
+    # The defect of dividing by the profit so far: near no profit any loss looks endless.
+    account = bar_account(3)
+    profit = account.equity - account.capital
+    peak = np.maximum.accumulate(profit)
+    over_profit = ((peak - profit) / np.maximum(peak, 1e-12)).max()
+    assert over_profit > 10 * portfolio_metrics(account, periods_per_year=1)["max_drawdown"]
+
+
+@pytest.mark.parametrize("returns", [[], [0.0, 0.0], [0.1, 0.2]])
+def test_sortino_without_a_loss_has_no_figure(returns: list[float]) -> None:
+    assert np.isnan(sortino(np.array(returns), periods_per_year=252))
+
+
+def test_volatility_of_constant_returns_is_nothing_and_of_one_return_none() -> None:
+    assert volatility(np.full(7, 0.1), periods_per_year=252) == 0.0
+    assert np.isnan(volatility(np.array([0.1]), periods_per_year=252))
+
+
+def test_sortino_by_hand() -> None:
+    # Losses of 1 % and 2 % in four periods: sqrt((0.0001 + 0.0004) / 4); the mean is 0.25 %.
+    found = sortino(np.array([0.03, -0.01, 0.01, -0.02]), periods_per_year=4)
+    assert found == pytest.approx(2 * 0.0025 / (0.0005 / 4) ** 0.5, rel=1e-12)
+
+
+@given(st.lists(st.tuples(*[st.sampled_from([0.0, 0.2, 0.4, 1 / 3])] * 3), min_size=1))
+def test_the_said_class_is_the_first_of_the_most_probable(rows: list[tuple[float, ...]]) -> None:
+    probabilities = np.array(rows)
+    said, confidence = said_classes(probabilities)
+    assert said.tolist() == np.argmax(probabilities, axis=1).tolist()
+    assert confidence.tolist() == probabilities.max(axis=1).tolist()
 
 
 def test_sharpe_of_a_missing_return_is_refused() -> None:
