@@ -177,7 +177,7 @@ def _check(place: Place, batch: pa.RecordBatch, units: int) -> None:
         place.refuse((price == 0) & (size > 0), f"{side} size without a price")
         got = f"{side} price between two ticks of {units / _PRICE_UNITS}"
         remedy = "give the price step of this stock: --tick-size 0.0001"
-        place.refuse(price % units != 0, got, remedy)
+        place.refuse((price % units != 0) & (suspicious == 0), got, remedy)
 
 
 def _midnight_ns(date: str, path: Path) -> int:
