@@ -1,7 +1,7 @@
 """Several files of one instrument as one book: their order, and that they fit together."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -49,11 +49,17 @@ def refuse_overlap(before: Source, last_ns: int, after: Source, first_ns: int) -
 
 
 def _refuse_unlike(a: Source, b: Source) -> None:
-    if replace(b.meta, source=a.meta.source) != a.meta:
+    ours, theirs = asdict(a.meta), asdict(b.meta)
+    differing = [
+        f"{name} {ours[name]!r} and {theirs[name]!r}"
+        for name in ours
+        if name != "source" and ours[name] != theirs[name]
+    ]
+    if differing:
         raise FormatError(
-            f"cannot join {a.meta} and {b.meta}; needs one instrument with the same tick and "
-            "session: import them into books of their own, or say what they share with "
-            "--instrument, --tick-size, --currency, --timezone or --session"
+            f"cannot join {a.meta.source} and {b.meta.source}: {', '.join(differing)}; needs one "
+            "instrument with the same tick and session: import them into books of their own, or "
+            "say what they share with --instrument, --tick-size, --currency, --timezone, --session"
         )
     if b.n_levels != a.n_levels:
         raise FormatError(

@@ -118,7 +118,11 @@ class Source(Protocol):
         """What ``rows`` has seen so far."""
 
     def rows(self, *, chunk_rows: int) -> Iterator[Rows]:
-        """The snapshots in file order, at most about ``chunk_rows`` at a time."""
+        """The snapshots in file order, at most about ``chunk_rows`` at a time.
+
+        ``chunk_rows`` is meant for rows of ``n_levels``: where a line of the file holds more than
+        is kept of it, a reader takes fewer lines at a time.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

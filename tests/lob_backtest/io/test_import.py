@@ -96,7 +96,9 @@ def test_books_of_different_things_are_not_joined(tmp_path: Path) -> None:
     def refused(match: str, *names: str) -> None:
         refuse(match, "parquet", [paths[name] for name in names], tmp_path)
 
-    refused("needs one instrument", "book", "other")
+    refused(
+        "cannot join tests and tests: instrument 'TEST' and 'OTHER'; needs one", "book", "other"
+    )
     refused(r"cannot join 1 levels \(tests\) and 2 \(tests\); .* --levels 1", "book", "deeper")
     refused("overlap in time", "book", "book")
     refused("overlap in time", "inside", "book")
