@@ -154,7 +154,8 @@ def _in_batches(
         batch[name] = leg
         if sum(own.orders.n for own in batch.values()) > _MOST_ORDERS:
             run()
-    run()
+    if batch:
+        run()
     return kept
 
 

@@ -7,19 +7,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lob_backtest import thresholds
 from lob_backtest.book import Book, FloatArray
 from lob_backtest.config import BacktestConfig, CostsConfig, SignalConfig
 from lob_backtest.contenders import ModelPredictions
 from lob_backtest.costs import Costs
-from lob_backtest.errors import SignalError
+from lob_backtest.errors import PortfolioError, SignalError
 from lob_backtest.execution import Execution
 from lob_backtest.latency import FixedLatency
 from lob_backtest.metrics import portfolio_metrics
 from lob_backtest.orders import Span, orders_from_targets
 from lob_backtest.portfolio import Account, Leg, Trades, simulate
 from lob_backtest.predictions import Predictions
-from lob_backtest.trading import break_even, trade
-from tests.lob_backtest.books import SECOND, book_from_mids, seconds
+from lob_backtest.trading import Market, break_even, trade, trade_many
+from tests.lob_backtest.books import (
+    META,
+    META_ALWAYS_OPEN,
+    SECOND,
+    START,
+    book_from_mids,
+    random_book,
+    seconds,
+)
 from tests.lob_backtest.judged import BACKTEST, walk
 
 AT_ONCE = Execution(kind="touch", latency=FixedLatency(ns=0))
@@ -192,8 +201,8 @@ def test_without_validation_a_fixed_threshold_is_needed():
     with pytest.raises(SignalError, match=r"--validation FILE, or a fixed backtest\.signal"):
         trade(made.book, {"model": blind}, BACKTEST)
     fixed = replace(BACKTEST, signal=SignalConfig(threshold=0.4))
-    thresholds = trade(made.book, {"model": blind}, fixed).thresholds["model"]
-    assert set(thresholds.values()) == {0.4}
+    chosen = trade(made.book, {"model": blind}, fixed).thresholds["model"]
+    assert set(chosen.values()) == {0.4}
 
 
 def test_strategies_are_the_models_buy_and_hold_and_flat():
@@ -240,3 +249,178 @@ def test_round_trips_are_counted_in_the_bar_in_which_they_close():
     (own,) = simulate(legs, costs=[Costs.none()], bar_ns=10 * SECOND, capital=10.0)["a"]
     assert ((own.bar_end_ns - book.time_ns[0]) // SECOND).tolist() == [10, 20, 29]
     assert own.closings.tolist() == [[0, 0], [1, 1], [1, 0]]
+
+
+def test_the_last_position_is_closed_at_the_next_decision_of_the_book():
+    book = book_from_mids([1000.0 + i for i in range(60)])
+    config = replace(BACKTEST, signal=SignalConfig(threshold=0.5, hold_decisions=5))
+    model = ModelPredictions(test=certain(book.time_ns[10:15]))
+    later = trade(book, {"model": model}, config, all_decided_ns=book.time_ns[::5])
+    assert later.orders["model"].decided_ns[-1] == book.time_ns[15]
+    alone = trade(book, {"model": model}, config)
+    assert alone.orders["model"].decided_ns[-1] == book.time_ns[-1]
+
+
+# ------------------------------------------------------------------- candidates on test
+
+
+def test_each_candidates_returns_are_those_of_trading_at_it():
+    made = walk()
+    traded = trade(made.book, {"model": made.model, "guesses": made.guesses}, BACKTEST)
+    candidates = BACKTEST.signal.candidates
+    assert traded.candidate_returns.shape == (
+        traded.accounts["model"].bar_end_ns.size,
+        len(candidates),
+    )
+    for candidate, found in zip(candidates, traded.candidate_returns.T, strict=True):
+        fixed = replace(BACKTEST, signal=replace(BACKTEST.signal, threshold=candidate))
+        account = trade(made.book, {"model": made.model}, fixed).accounts["model"]
+        assert found.tolist() == account.net_returns.tolist()
+    assert len(np.unique(traded.candidate_returns, axis=1).T) > 1
+
+
+def test_a_threshold_that_was_given_has_no_candidates():
+    made = walk()
+    fixed = replace(BACKTEST, signal=SignalConfig(threshold=0.4))
+    assert trade(made.book, {"model": made.model}, fixed).candidate_returns is None
+
+
+def test_candidates_simulated_in_batches_give_the_same(monkeypatch):
+    made = walk()
+    models = {"model": made.model, "guesses": made.guesses}
+    at_once = trade(made.book, models, BACKTEST)
+    sizes = []
+    simulate_all = thresholds.simulate
+    monkeypatch.setattr(
+        thresholds, "simulate", lambda legs, **k: sizes.append(len(legs)) or simulate_all(legs, **k)
+    )
+    trade(made.book, models, BACKTEST)
+    assert sizes == [6, 3]  # two models and three candidates on validation, one model on test
+    monkeypatch.setattr(thresholds, "_MOST_ORDERS", 1)
+    in_batches = trade(made.book, models, BACKTEST)
+    assert sizes[2:] == [1] * 9
+    assert in_batches.thresholds == at_once.thresholds
+    assert in_batches.candidate_returns.tolist() == at_once.candidate_returns.tolist()
+
+
+# -------------------------------------------------------------------------- instruments
+
+EDGES = [0, 100, 200, 300, 400]
+
+
+def market(seed, *, instrument="TEST", meta=META_ALWAYS_OPEN, edges=EDGES) -> Market:
+    """Guesses on a random book; fold k is tested from edge k + 1 to the next, in seconds."""
+    rng = np.random.default_rng(seed)
+    book = random_book(rng, 1200, meta=replace(meta, instrument=instrument))
+    decided_ns = np.unique(book.time_ns)[::3]
+    edges_ns = START + SECOND * np.array(edges)
+
+    def table(first):
+        parts = [
+            decided_ns[(decided_ns >= a) & (decided_ns < b)]
+            for a, b in zip(edges_ns[first:-1], edges_ns[first + 1 :], strict=True)
+        ]
+        fold = np.repeat(np.arange(len(parts)), [part.size for part in parts])
+        n = fold.size
+        return Predictions(
+            instrument=instrument,
+            fold=fold,
+            decided_ns=np.concatenate(parts),
+            label_end_ns=np.concatenate(parts),
+            train_end_ns=np.full(n, START - 1),
+            label=rng.integers(0, 3, n),
+            probability=rng.dirichlet([2.0, 2.0, 2.0], n),
+        )
+
+    validation = table(0)
+    model = ModelPredictions(
+        test=table(1), validation=validation.select(validation.fold < len(edges) - 2)
+    )
+    return Market(book=book, models={"model": model}, all_decided_ns=decided_ns)
+
+
+MARKETS = {"one": market(0, instrument="one"), "two": market(1, instrument="two")}
+
+
+def test_an_instrument_earns_the_same_alone_as_among_others():
+    both = trade_many(MARKETS, BACKTEST)
+    assert list(both.each) == ["one", "two"]
+    for name, own in both.each.items():
+        it = MARKETS[name]
+        alone = trade(it.book, it.models, BACKTEST, all_decided_ns=it.all_decided_ns)
+        assert own.thresholds == alone.thresholds
+        assert own.capital == alone.capital
+        assert own.net_at_multiples == alone.net_at_multiples
+        assert own.candidate_returns.tolist() == alone.candidate_returns.tolist()
+        for strategy, account in own.accounts.items():
+            assert account.net_pnl.tolist() == alone.accounts[strategy].net_pnl.tolist()
+            assert account.trade_pnl.tolist() == alone.accounts[strategy].trade_pnl.tolist()
+
+
+def test_together_they_have_the_sum_of_capitals_profits_and_trades():
+    both = trade_many(MARKETS, BACKTEST)
+    one, two, all_of_it = *both.each.values(), both.together
+    assert all_of_it.capital == one.capital + two.capital
+    for name, account in all_of_it.accounts.items():
+        parts = one.accounts[name], two.accounts[name]
+        net = sum(part.net_pnl.sum() for part in parts)
+        assert account.net_pnl.sum() == pytest.approx(net, abs=1e-9)
+        assert account.trades.n == sum(part.trades.n for part in parts)
+        assert all_of_it.orders[name].n == one.orders[name].n + two.orders[name].n
+        assert (np.diff(account.fold) >= 0).all()
+        at = all_of_it.net_at_multiples[name]
+        free = sum(part.gross_pnl.sum() for part in parts) / all_of_it.capital
+        assert at[0] == pytest.approx(free, abs=1e-12)
+        assert at == sorted(at, reverse=True)
+    bars = all_of_it.accounts["model"].bar_end_ns.size
+    assert all_of_it.candidate_returns.shape == (bars, len(BACKTEST.signal.candidates))
+    each = [own.candidate_returns.sum(axis=0) * own.capital for own in (one, two)]
+    expected = sum(each) / all_of_it.capital
+    assert all_of_it.candidate_returns.sum(axis=0) == pytest.approx(expected, abs=1e-12)
+    assert [span.fold for span in all_of_it.spans] == [0, 1, 2]
+    for whole, *parts in zip(all_of_it.spans, one.spans, two.spans, strict=True):
+        assert whole.start_ns == min(part.start_ns for part in parts)
+        assert whole.end_ns == max(part.end_ns for part in parts)
+
+
+def test_two_of_the_same_are_one_with_twice_the_capital():
+    twice = trade_many({"a": MARKETS["one"], "b": MARKETS["one"]}, BACKTEST)
+    alone, together = twice.each["a"], twice.together
+    figures = [
+        portfolio_metrics(own.accounts["model"], periods_per_year=own.periods_per_year)
+        for own in (alone, together)
+    ]
+    doubled = {
+        name: value * (2 if name in ("trades", "costs_paid") else 1)
+        for name, value in figures[0].items()
+    }
+    assert figures[1] == pytest.approx(doubled, rel=1e-9)
+    assert together.candidate_returns == pytest.approx(alone.candidate_returns, abs=1e-15)
+
+
+def test_one_instrument_is_its_own_portfolio():
+    only = trade_many({"one": MARKETS["one"]}, BACKTEST)
+    assert only.together is only.each["one"]
+
+
+def test_a_capital_that_is_given_is_split_equally():
+    both = trade_many(MARKETS, replace(BACKTEST, capital=1000.0))
+    assert [own.capital for own in both.each.values()] == [500.0, 500.0]
+    assert both.together.capital == 1000.0
+
+
+def test_instruments_that_are_no_portfolio_are_refused():
+    def run(**other):
+        trade_many({"one": MARKETS["one"], "two": market(1, instrument="two", **other)}, BACKTEST)
+
+    with pytest.raises(PortfolioError, match="got no instruments"):
+        trade_many({}, BACKTEST)
+    with pytest.raises(PortfolioError, match="two has currency=EUR, one has USD"):
+        run(meta=replace(META_ALWAYS_OPEN, currency="EUR"))
+    with pytest.raises(PortfolioError, match=r"two has session_open=09:30, one has None"):
+        run(meta=META)
+    with pytest.raises(PortfolioError, match=r"fold 1 of one begins at \d+, before that of fold 0"):
+        run(edges=[0, 100, 260, 330, 400])
+    others = replace(MARKETS["two"], models={"other": MARKETS["two"].models["model"]})
+    with pytest.raises(PortfolioError, match=r"two has the models \['other'\]; needs \['model'\]"):
+        trade_many({"one": MARKETS["one"], "two": others}, BACKTEST)
