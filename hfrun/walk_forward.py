@@ -46,7 +46,9 @@ def run_walk_forward(config: HfrunConfig) -> Summary | None:
     """Fit and predict every fold, then score and judge; None on all but the main process."""
     judge = config.judge  # an incomplete config ends here, before anything is written
     book = open_book(config.data.book)
-    prepared = prepare(book, data=judge.data, walk_forward=judge.walk_forward)
+    prepared = prepare(
+        book, data=judge.data, walk_forward=judge.walk_forward, backtest=judge.backtest
+    )
     return _run(config, book, prepared, kind="walk-forward")
 
 
@@ -55,7 +57,12 @@ def run_training(config: HfrunConfig) -> Summary | None:
     book = open_book(config.data.book)
     split = config.data.split
     prepared = prepare_holdout(
-        book, data=config.data, train=split.train, validation=split.validation, test=split.test
+        book,
+        data=config.data,
+        train=split.train,
+        validation=split.validation,
+        test=split.test,
+        backtest=config.backtest,
     )
     return _run(config, book, prepared, kind="train")
 
@@ -153,6 +160,7 @@ def _judge(
         seed=config.run.seed,
         prepared=prepared,
         provenance={**run, "config": yaml.safe_load(effective_yaml(config))},
+        check=True,
     )
     write_report(report, folder / "report")
     run["training"] = {"folds": figures, **training.as_dict()}

@@ -84,8 +84,8 @@ def _add_book_commands(commands: Any) -> None:
 
 
 def _add_baseline(commands: Any) -> None:
-    command = _command(commands, "baseline", "judging:baseline", "predictions of the baselines")
-    command.add_argument("--book", type=Path, help="default: the config's data.book")
+    command = _command(commands, "baseline", "scoring:baseline", "predictions of the baselines")
+    _add_books(command)
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     _add_names(command)
     _add_config(command)
@@ -101,13 +101,14 @@ def _add_paths(commands: Any) -> None:
 
 
 def _add_score(commands: Any) -> None:
-    command = _command(commands, "score", "judging:score_predictions", "trade, measure and judge")
+    command = _command(commands, "score", "scoring:score_predictions", "trade, measure and judge")
     command.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="of test blocks")
-    command.add_argument("--book", type=Path, help="default: the config's data.book")
+    _add_books(command)
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     command.add_argument("--validation", type=Path, help="predictions of the validation blocks")
     command.add_argument("--training", type=Path, help="JSON with what the training run knows")
     command.add_argument("--seed", type=int, default=0, help="of the intervals and baselines")
+    command.add_argument("--check", action="store_true", help="run the leak alarms")
     command.add_argument("--plots", action="store_true", help="write the plots as files too")
     _add_names(command)
     _add_config(command)
@@ -135,6 +136,13 @@ def _add_costs(commands: Any) -> None:
     command.add_argument("preset", nargs="?", metavar="PRESET", help="one of them, with sources")
     command.add_argument("--size", type=float, default=100.0, help="units (default: %(default)s)")
     command.add_argument("--price", type=float, default=100.0, help="default: %(default)s")
+
+
+def _add_books(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--book", type=Path, action="append",
+        help="default: the config's data.book; several instruments: once for each",
+    )  # fmt: skip
 
 
 def _add_names(command: argparse.ArgumentParser) -> None:

@@ -41,6 +41,35 @@ class ModelPredictions:
             )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contest:
+    """One instrument: its book, the judged model, and the baselines on the same decisions.
+
+    Attributes:
+        book: where the decisions were made.
+        model: what is judged.
+        baselines: by name, on the same decisions (they may have more) and labels.
+        prepared: where the decisions came from, for the folds' spans and label thresholds; the
+            model must have predicted every test decision of it and no other.
+    """
+
+    book: Book
+    model: ModelPredictions
+    baselines: Mapping[str, ModelPredictions]
+    prepared: Prepared | None = None
+
+    def contenders(self) -> dict[str, ModelPredictions]:
+        """Everyone by name, the model first, on the model's decisions.
+
+        Raises:
+            PredictionsError: the model, a baseline and the book do not belong together.
+        """
+        check_book(self.model.test, self.book)
+        if self.prepared is not None:
+            check_complete(self.model.test, self.prepared)
+        return {MODEL: self.model, **align_all(self.model, self.baselines)}
+
+
 def predict_baselines(
     book: Book, prepared: Prepared, *, names: Sequence[str] = BASELINES, seed: int = 0
 ) -> dict[str, ModelPredictions]:

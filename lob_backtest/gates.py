@@ -117,10 +117,16 @@ def check_rules(rules: GatesConfig, *, baselines: Sequence[str] | None) -> None:
         raise GateError("; ".join(problems))
 
 
-def verdict(gates: Sequence[Gate]) -> Literal["pass", "fail"]:
-    """``pass`` when there is a required gate and all of them passed."""
+def verdict(gates: Sequence[Gate], *, alarms: Sequence[Figures] = ()) -> Literal["pass", "fail"]:
+    """``pass`` when there is a required gate, all of them passed, and no leak alarm was raised.
+
+    Args:
+        gates: from ``judge``.
+        alarms: the report's, each with ``raised``; one that could not be tried does not count.
+    """
     required = [gate for gate in gates if gate.required]
-    return "pass" if required and all(gate.passed is True for gate in required) else "fail"
+    passed = bool(required) and all(gate.passed is True for gate in required)
+    return "pass" if passed and not any(each["raised"] is True for each in alarms) else "fail"
 
 
 def classification_baseline(aggregate: Figures, wanted: str) -> str | None:

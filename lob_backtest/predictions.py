@@ -142,21 +142,29 @@ def pool(tables: Sequence[Predictions]) -> Predictions:
 
 def write_predictions(predictions: Predictions, path: Path | str) -> None:
     """Write the predictions table as Parquet, whole or not at all."""
-    table = pa.table(
-        {
-            "instrument": pa.array([predictions.instrument] * predictions.n, pa.string()),
-            "fold": predictions.fold,
-            "decided_ns": predictions.decided_ns,
-            "label_end_ns": predictions.label_end_ns,
-            "train_end_ns": predictions.train_end_ns,
-            "label": predictions.label,
-            "p_down": predictions.probability[:, DOWN],
-            "p_flat": predictions.probability[:, FLAT],
-            "p_up": predictions.probability[:, UP],
-        }
-    )
+    write_instruments([predictions], path)
+
+
+def write_instruments(tables: Sequence[Predictions], path: Path | str) -> None:
+    """Write the tables of several instruments into one file, whole or not at all."""
+    parts = [
+        pa.table(
+            {
+                "instrument": pa.array([each.instrument] * each.n, pa.string()),
+                "fold": each.fold,
+                "decided_ns": each.decided_ns,
+                "label_end_ns": each.label_end_ns,
+                "train_end_ns": each.train_end_ns,
+                "label": each.label,
+                "p_down": each.probability[:, DOWN],
+                "p_flat": each.probability[:, FLAT],
+                "p_up": each.probability[:, UP],
+            }
+        )
+        for each in tables
+    ]
     with atomic_path(path) as partial:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(pa.concat_tables(parts), partial, compression="zstd")
 
 
 def read_predictions(path: Path | str) -> Predictions:

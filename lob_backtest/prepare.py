@@ -28,6 +28,7 @@ from lob_backtest.splits import (
     holdout_fold,
     walk_forward_folds,
 )
+from lob_backtest.venues import check_venue
 
 Part = Literal["train_dev", "validation", "test"]
 
@@ -121,10 +122,12 @@ def prepare(
     """Decisions, moves and walk-forward folds of a book.
 
     Args:
-        backtest: the costs that ``executable`` labels are after; other kinds do not look at it.
+        backtest: the costs that ``executable`` labels are after. They must fit the book, whatever
+            the kind of label: better said now than after a training.
 
     Raises:
         ConfigError: ``walk_forward.mode`` is combinatorial, which is no walk.
+        CostError: costs of a venue that the book is not of.
         LabelError: no decision or no label can be formed.
         SplitError: too few decisions for the folds, or a fold with one class only.
     """
@@ -134,6 +137,8 @@ def prepare(
             "nothing can be judged on them; use mode rolling or expanding to judge, or "
             "lob-backtest paths to study the splits"
         )
+    if backtest is not None:
+        check_venue(backtest.costs, book.meta, flat_at_session_end=backtest.flat_at_session_end)
     # None is refused by the config
     assert walk_forward.train and walk_forward.validation and walk_forward.test  # noqa: PT018
     decisions = decisions_of(book, data.decisions, window=data.window)

@@ -24,6 +24,7 @@ from lob_backtest.metrics import bars_per_year
 from lob_backtest.orders import Orders, Span
 from lob_backtest.portfolio import Leg, notional, simulate
 from lob_backtest.thresholds import candidate_returns, check_threshold, choose_thresholds
+from lob_backtest.venues import check_venue
 
 __all__ = [
     "BUY_AND_HOLD",
@@ -34,7 +35,6 @@ __all__ = [
     "TradedMarkets",
     "break_even",
     "check_threshold",
-    "closings_per_bar",
     "trade",
     "trade_many",
 ]
@@ -149,10 +149,13 @@ def trade_many(markets: Mapping[str, Market], config: BacktestConfig) -> TradedM
 
     Raises:
         SignalError: thresholds are to be chosen, and a model has no validation predictions.
+        CostError: costs of a venue that a book is not of.
         PortfolioError: decisions that are not of their book, currencies or sessions that differ, or
             folds of several instruments that overlap in time.
     """
     _check_markets(markets)
+    for market in markets.values():
+        check_venue(config.costs, market.book.meta, flat_at_session_end=config.flat_at_session_end)
     bar_ns = _bar_ns(config)
     desks = {name: _desk(market, config) for name, market in markets.items()}
     capitals = {name: _capital(desk, config, len(desks)) for name, desk in desks.items()}
@@ -185,12 +188,6 @@ def trade_many(markets: Mapping[str, Market], config: BacktestConfig) -> TradedM
         for name, desk in desks.items()
     }
     return TradedMarkets(each=each, together=_together(list(each.values())))
-
-
-def closings_per_bar(orders: Orders, account: Account) -> FloatArray:
-    """``(B, 2)`` round trips that closed in each bar, and how many of them won."""
-    assert orders.n >= account.trades.n
-    return account.closings
 
 
 def break_even(account: Account) -> BreakEven:

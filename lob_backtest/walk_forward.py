@@ -1,75 +1,84 @@
 """Score a model fold by fold against baselines, trade it after costs, and judge it.
 
     predictions ─► measures ─► intervals ─┐
-        └─► thresholds ─► orders ─► accounts ─┴─► gates ─► report
+        └─► thresholds ─► orders ─► accounts ─┴─► gates, alarms ─► report
 
 The outcome is the object of report.json, plain JSON types throughout. Every figure can be traced to
 the decisions and the book; nothing in it depends on the clock or the machine.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.account import Account
+from lob_backtest.alarms import run_alarms
+from lob_backtest.book import Book
 from lob_backtest.config import BacktestConfig, GatesConfig, JudgeConfig
-from lob_backtest.contenders import (
-    MODEL,
-    ModelPredictions,
-    align_all,
-    check_book,
-    check_complete,
-    predict_baselines,
+from lob_backtest.contenders import MODEL, Contest, ModelPredictions, predict_baselines
+from lob_backtest.figures import (
+    Outcome,
+    aggregate_figures,
+    classification_over_folds,
+    fold_figures,
+    labelled,
 )
-from lob_backtest.errors import PredictionsError
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
-from lob_backtest.metrics import (
-    CLASSIFICATION_KEYS,
-    TRADING_KEYS,
-    classification_metrics,
-    confusion_matrix,
-    portfolio_metrics,
-    reliability_bins,
-)
-from lob_backtest.predictions import Predictions
+from lob_backtest.metrics import confusion_matrix, reliability_bins
+from lob_backtest.predictions import pool
 from lob_backtest.prepare import Prepared, prepare
+from lob_backtest.questions import statistics_of
 from lob_backtest.resampling import (
     LEVEL,
+    METHOD,
     Intervals,
     classification_intervals,
+    lift_section,
+    overfitting_section,
+    paired_section,
+    sharpe_section,
     trading_intervals,
+    windows_section,
 )
 from lob_backtest.sections import (
+    Part,
     annualisation_section,
     backtest_section,
+    blocks_section,
+    confidence_section,
     data_section,
+    instruments_section,
     sensitivity_section,
     series_section,
+    slices_section,
+    trades_section,
 )
 from lob_backtest.strict_yaml import as_dict
-from lob_backtest.trading import Traded, closings_per_bar, trade
+from lob_backtest.trading import Market, Traded, TradedMarkets, trade_many
 from lob_backtest.training_figures import TrainingFigures
 
 __all__ = [
+    "Contest",
     "ModelPredictions",
     "baseline_predictions",
     "classification_over_folds",
     "predict_baselines",
     "score",
+    "score_many",
 ]
 
-FORMAT = "lob_backtest.report/1"
-_MEANS_OF_FOLDS = ("majority_accuracy", "f1_weighted", "f1_macro", "mcc")
-_KEYS = (*CLASSIFICATION_KEYS, *TRADING_KEYS)
+FORMAT = "lob_backtest.report/2"
 
 
 def baseline_predictions(
     book: Book, config: JudgeConfig, *, seed: int = 0
 ) -> dict[str, ModelPredictions]:
     """Predictions of every baseline on the folds of a config."""
-    prepared = prepare(book, data=config.data, walk_forward=config.walk_forward)
+    prepared = prepare(
+        book, data=config.data, walk_forward=config.walk_forward, backtest=config.backtest
+    )
     return predict_baselines(book, prepared, seed=seed)
 
 
@@ -85,57 +94,103 @@ def score(
     n_resamples: int = 1000,
     prepared: Prepared | None = None,
     provenance: Mapping[str, Any] | None = None,
+    check: bool = False,
 ) -> dict[str, Any]:
     """The report of a model on its test blocks: figures, intervals, gates and verdict.
 
     Args:
-        book: the book that the decisions were made on.
-        model: what is judged.
-        baselines: by name, on the same decisions (they may have more) and labels.
-        backtest: how predictions are traded; None leaves all money out.
-        gates: limits.
-        training: what the training run knows.
-        seed: of the intervals.
-        n_resamples: of the bootstrap.
-        prepared: where the decisions came from, for the folds' spans and label thresholds; the
-            model must have predicted every test decision of it and no other.
-        provenance: taken into the report as it is; must be JSON-able.
+        book, model, baselines, prepared: see ``Contest``.
+        backtest, gates, training, seed, n_resamples, provenance, check: see ``score_many``.
 
     Raises:
         PredictionsError: the model, a baseline and the book do not belong together.
         SignalError: a threshold is to be chosen without validation predictions.
         GateError: an unknown gate or baseline in ``gates``.
     """
-    check_rules(gates, baselines=list(baselines))
-    check_book(model.test, book)
-    if prepared is not None:
-        check_complete(model.test, prepared)
-    models = {MODEL: model, **align_all(model, baselines)}
-    traded = trade(book, models, backtest) if backtest is not None else None
-    strategies = list(models) if traded is None else list(traded.accounts)
-    rng = np.random.default_rng(seed)
-    of_decisions = classification_intervals(
-        {name: each.test for name, each in models.items()}, n_resamples=n_resamples, rng=rng
+    return score_many(
+        [Contest(book=book, model=model, baselines=baselines, prepared=prepared)],
+        backtest=backtest,
+        gates=gates,
+        training=training,
+        seed=seed,
+        n_resamples=n_resamples,
+        provenance=provenance,
+        check=check,
     )
+
+
+def score_many(
+    contests: Sequence[Contest],
+    *,
+    backtest: BacktestConfig | None,
+    gates: GatesConfig,
+    training: TrainingFigures | None = None,
+    seed: int = 0,
+    n_resamples: int = 1000,
+    provenance: Mapping[str, Any] | None = None,
+    check: bool = False,
+) -> dict[str, Any]:
+    """The report of a model on one instrument or on several, which are judged together.
+
+    Args:
+        contests: one an instrument, with the same baselines and folds that are alike in time.
+        backtest: how predictions are traded; None leaves all money out.
+        gates: limits.
+        training: what the training run knows.
+        seed: of the intervals and the alarms.
+        n_resamples: of the bootstrap.
+        provenance: taken into the report as it is; must be JSON-able.
+        check: whether to run the leak alarms; one that is raised fails the report.
+
+    Raises:
+        PredictionsError: a model, a baseline and a book do not belong together.
+        SignalError: a threshold is to be chosen without validation predictions.
+        GateError: an unknown gate or baseline in ``gates``.
+        PortfolioError: instruments that cannot be traded side by side.
+    """
+    check_rules(gates, baselines=list(contests[0].baselines))
+    everyone = [contest.contenders() for contest in contests]
+    markets = _trade(contests, everyone, backtest)
+    traded = None if markets is None else markets.together
+    outcome = Outcome(
+        tables={name: pool([of[name].test for of in everyone]) for name in everyone[0]},
+        traded=traded,
+    )
+    rng = np.random.default_rng(seed)
+    of_decisions = classification_intervals(outcome.tables, n_resamples=n_resamples, rng=rng)
     of_bars = _trading_intervals(traded, n_resamples=n_resamples, rng=rng)
-    folds = [_fold(fold, models, strategies, traded, prepared) for fold in model.test.folds]
-    figures = {name: _figures(name, models, traded, fold=None) for name in strategies}
-    aggregate = _aggregate(figures, of_decisions, of_bars)
-    outcome = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
-    labels, probability = _labelled(model.test, None)
+    test = outcome.tables[MODEL]
+    folds = [fold_figures(fold, outcome, contests) for fold in test.folds]
+    aggregate = aggregate_figures(outcome, of_decisions, of_bars)
+    judged = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
+    baseline = classification_baseline(aggregate, gates.baseline)
+    alarms = (
+        _alarms(contests, everyone, baseline, limit=gates.f1_lift,
+                passes=verdict(judged) == "pass", seed=seed)
+        if check
+        else None
+    )  # fmt: skip
+    labels, probability = labelled(test, None)
     report = {
         "format": FORMAT,
-        "verdict": verdict(outcome),
-        "gates": [gate.as_dict() for gate in outcome],
-        "baseline": classification_baseline(aggregate, gates.baseline),
-        "data": data_section(book, model.test),
-        "label": None if prepared is None else as_dict(prepared.data),
+        "verdict": verdict(judged, alarms=alarms or []),
+        "gates": [gate.as_dict() for gate in judged],
+        "alarms": alarms,
+        "baseline": baseline,
+        "data": data_section([contest.book for contest in contests], test),
+        "label": None if contests[0].prepared is None else as_dict(contests[0].prepared.data),
+        "label_statistics": _label_statistics(contests[0], backtest),
         "folds": folds,
         "aggregate": aggregate,
+        "instruments": instruments_section(everyone, markets),
+        **_comparisons(outcome, baseline, of_decisions, of_bars),
+        **_money_doubts(traded, backtest),
         "confusion": confusion_matrix(labels, probability).tolist(),
         "reliability": reliability_bins(labels, probability),
-        "backtest": backtest_section(book, backtest, traded),
-        "annualisation": annualisation_section(book, traded),
+        "confidence": confidence_section(test),
+        **_details(contests, everyone, markets),
+        "backtest": backtest_section(contests[0].book, backtest, traded),
+        "annualisation": annualisation_section(contests[0].book, traded),
         "equity": series_section(traded),
         "cost_sensitivity": sensitivity_section(traded, backtest),
         "intervals": _how_intervals(of_decisions, of_bars, n_resamples=n_resamples, seed=seed),
@@ -147,142 +202,26 @@ def score(
     return plain
 
 
-def classification_over_folds(table: Predictions) -> dict[str, float]:
-    """The classification figures over all folds.
-
-    Accuracy, ECE and Brier score are over all decisions. F1, MCC and majority accuracy are means of
-    the folds', by their decisions: in one table of all folds a constant guess that changes from
-    fold to fold would look like skill.
-    """
-    figures = classification_metrics(*_labelled(table, None))
-    of_folds = [_labelled(table, fold) for fold in table.folds]
-    n = [labels.size for labels, _ in of_folds]
-    each = [classification_metrics(labels, probability) for labels, probability in of_folds]
-    for key in _MEANS_OF_FOLDS:
-        figures[key] = float(np.average([fold[key] for fold in each], weights=n))
-    return figures
-
-
-def _figures(
-    name: str,
-    models: Mapping[str, ModelPredictions],
-    traded: Traded | None,
-    *,
-    fold: int | None,
-) -> dict[str, float | None]:
-    """Every figure of a strategy in one fold or in all; None where it has none."""
-    figures: dict[str, float | None] = dict.fromkeys(_KEYS)
-    if name in models:
-        table = models[name].test
-        figures |= (
-            classification_over_folds(table)
-            if fold is None
-            else classification_metrics(*_labelled(table, fold))
-        )
-    if traded is not None:
-        account = traded.accounts[name]
-        account = account if fold is None else account.of_fold(fold)
-        figures |= portfolio_metrics(account, periods_per_year=traded.periods_per_year)
-    return figures
-
-
-def _labelled(table: Predictions, fold: int | None) -> tuple[IntArray, FloatArray]:
-    chosen = table.is_labelled if fold is None else table.is_labelled & (table.fold == fold)
-    if not chosen.any():
-        raise PredictionsError(
-            f"{'no decision' if fold is None else f'no decision of fold {fold}'} has a known "
-            "label; needs at least one; lengthen the test block or shorten the label horizon"
-        )
-    return table.label[chosen], table.probability[chosen]
-
-
-def _fold(
-    fold: int,
-    models: Mapping[str, ModelPredictions],
-    names: list[str],
-    traded: Traded | None,
-    prepared: Prepared | None,
-) -> dict[str, Any]:
-    table = models[MODEL].test
-    here = table.fold == fold
-    decided_ns = table.decided_ns[here]
-    each = {name: _strategy_in_fold(name, fold, models, traded) for name in names}
-    return {
-        "fold": fold,
-        "start_ns": int(decided_ns[0]),
-        "end_ns": int(decided_ns[-1]),
-        "n": int(table.is_labelled[here].sum()),
-        "n_unlabelled": int((~table.is_labelled[here]).sum()),
-        "train_end_ns": int(table.train_end_ns[here].max()),
-        **_spans(fold, prepared),
-        **{key: value for key, value in each[MODEL].items() if key != "n"},
-        "baselines": {name: figures for name, figures in each.items() if name != MODEL},
-    }
-
-
-def _strategy_in_fold(
-    name: str, fold: int, models: Mapping[str, ModelPredictions], traded: Traded | None
-) -> dict[str, Any]:
-    counts, n = None, None
-    if name in models:
-        labels, probability = _labelled(models[name].test, fold)
-        counts, n = confusion_matrix(labels, probability).tolist(), labels.size
-    threshold = None if traded is None else traded.thresholds.get(name, {}).get(fold)
-    figures = _figures(name, models, traded, fold=fold)
-    return {"n": n, **figures, "confusion": counts, "confidence_threshold": threshold}
-
-
-def _spans(fold: int, prepared: Prepared | None) -> dict[str, Any]:
-    """Where the fold's parts lie, and what was cut from them; nothing where that is not known."""
-    if prepared is None:
-        return {}
-    plan = next((item for item in prepared.folds if item.fold == fold), None)
-    if plan is None:
-        return {}
-    decided_ns = prepared.decisions.decided_ns
-    return {
-        "n_train": int(plan.train.size),
-        "n_validation": int(plan.validation.size),
-        "n_purged": int(plan.n_purged),
-        "train_start_ns": int(decided_ns[plan.train[0]]),
-        "validation_start_ns": int(decided_ns[plan.validation[0]]),
-        "label_threshold_ticks": prepared.threshold(plan),
-    }
-
-
-def _aggregate(
-    figures: Mapping[str, Mapping[str, float | None]],
-    of_decisions: Intervals,
-    of_bars: Intervals | None,
-) -> dict[str, Any]:
-    def strategy(name: str) -> dict[str, Any]:
-        found = {**of_decisions.of.get(name, {}), **(of_bars.of[name] if of_bars else {})}
-        shaped = {}
-        for key, value in figures[name].items():
-            low, high = found.get(key, (None, None))
-            known = value is not None and math.isfinite(value)
-            shaped[key] = {
-                "value": value if known else None,
-                "low": low if known else None,
-                "high": high if known else None,
-            }
-        return shaped
-
-    others = {name: strategy(name) for name in figures if name != MODEL}
-    return {**strategy(MODEL), "baselines": others}
-
-
-def _how_intervals(
-    of_decisions: Intervals, of_bars: Intervals | None, *, n_resamples: int, seed: int
-) -> dict[str, Any]:
-    return {
-        "level": LEVEL,
-        "method": "stationary bootstrap",
-        "n_resamples": n_resamples,
-        "mean_block_decisions": of_decisions.mean_block,
-        "mean_block_bars": None if of_bars is None else of_bars.mean_block,
-        "seed": seed,
-    }
+def _trade(
+    contests: Sequence[Contest],
+    everyone: Sequence[Mapping[str, ModelPredictions]],
+    backtest: BacktestConfig | None,
+) -> TradedMarkets | None:
+    if backtest is None:
+        return None
+    return trade_many(
+        {
+            contest.book.meta.instrument: Market(
+                book=contest.book,
+                models=models,
+                all_decided_ns=None
+                if contest.prepared is None
+                else contest.prepared.decisions.decided_ns,
+            )
+            for contest, models in zip(contests, everyone, strict=True)
+        },
+        backtest,
+    )
 
 
 def _trading_intervals(
@@ -290,17 +229,133 @@ def _trading_intervals(
 ) -> Intervals | None:
     if traded is None:
         return None
-    closings = {
-        name: closings_per_bar(traded.orders[name], account)
-        for name, account in traded.accounts.items()
-    }
     return trading_intervals(
         traded.accounts,
-        closings,
+        {name: account.closings for name, account in traded.accounts.items()},
         periods_per_year=traded.periods_per_year,
         n_resamples=n_resamples,
         rng=rng,
     )
+
+
+def _alarms(
+    contests: Sequence[Contest],
+    everyone: Sequence[Mapping[str, ModelPredictions]],
+    baseline: str | None,
+    *,
+    limit: float,
+    passes: bool,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The leak alarms of every instrument; of several each alarm's name says of which."""
+    outcomes = []
+    for contest, models in zip(contests, everyone, strict=True):
+        name = contest.book.meta.instrument
+        found = run_alarms(
+            contest.book,
+            models[MODEL].test,
+            None if baseline is None else models[baseline].test,
+            prepared=contest.prepared,
+            f1_lift=limit,
+            passes=passes,
+            seed=seed,
+        )
+        outcomes += [
+            {**alarm.as_dict(), **({"instrument": name} if len(contests) > 1 else {})}
+            for alarm in found
+        ]
+    return outcomes
+
+
+def _label_statistics(contest: Contest, backtest: BacktestConfig | None) -> dict[str, Any] | None:
+    """Of the test decisions of all folds, each cut at its fold's threshold."""
+    prepared = contest.prepared
+    if prepared is None:
+        return None
+    rows = np.concatenate([fold.test for fold in prepared.folds])
+    labels = np.concatenate([prepared.labels(fold)[fold.test] for fold in prepared.folds])
+    return statistics_of(
+        contest.book,
+        prepared.decisions.select(rows),
+        labels,
+        prepared.moves.label_end_ns[rows],
+        prepared.data.label,
+        backtest,
+    )
+
+
+def _comparisons(
+    outcome: Outcome, baseline: str | None, of_decisions: Intervals, of_bars: Intervals | None
+) -> dict[str, Any]:
+    """What the model is ahead of each baseline, and whether luck would do."""
+    lift, windows = None, None
+    if baseline is not None:
+        model, other = outcome.tables[MODEL], outcome.tables[baseline]
+        lift = lift_section(model, other, name=baseline)
+        windows = windows_section(model, other)
+    return {
+        "paired": paired_section(of_decisions, of_bars),
+        "lift_test": lift,
+        "windows": windows,
+    }
+
+
+def _money_doubts(traded: Traded | None, backtest: BacktestConfig | None) -> dict[str, Any]:
+    """How far the Sharpe ratio and the choice of a threshold may be luck."""
+    if traded is None or backtest is None:
+        return {"sharpe_statistics": None, "overfitting": None}
+    account: Account = traded.accounts[MODEL]
+    returns = traded.candidate_returns
+    candidates = (
+        {}
+        if returns is None
+        else {f"{c:g}": returns[:, i] for i, c in enumerate(backtest.signal.candidates)}
+    )
+    return {
+        "sharpe_statistics": sharpe_section(
+            account, periods_per_year=traded.periods_per_year, trials=backtest.trials
+        ),
+        "overfitting": overfitting_section(candidates),
+    }
+
+
+def _details(
+    contests: Sequence[Contest],
+    everyone: Sequence[Mapping[str, ModelPredictions]],
+    markets: TradedMarkets | None,
+) -> dict[str, Any]:
+    """Slices, trades and blocks: where the model is right, and where it earns."""
+    names = [contest.book.meta.instrument for contest in contests]
+    accounts = {} if markets is None else {n: markets.each[n].accounts[MODEL] for n in names}
+    parts = [
+        Part(
+            book=contest.book,
+            test=models[MODEL].test,
+            trades=accounts[name].trades if name in accounts else None,
+        )
+        for name, contest, models in zip(names, contests, everyone, strict=True)
+    ]
+    together = None if markets is None else markets.together
+    return {
+        "slices": slices_section(parts, capital=None if together is None else together.capital),
+        "trades": trades_section(
+            {name: account.trades for name, account in accounts.items()} or None
+        ),
+        "blocks": blocks_section(parts, None if together is None else together.accounts[MODEL]),
+    }
+
+
+def _how_intervals(
+    of_decisions: Intervals, of_bars: Intervals | None, *, n_resamples: int, seed: int
+) -> dict[str, Any]:
+    return {
+        "level": LEVEL,
+        "method": METHOD,
+        "n_resamples": n_resamples,
+        "mean_block_decisions": of_decisions.mean_block,
+        "mean_block_bars": None if of_bars is None else of_bars.mean_block,
+        "seed": seed,
+    }
 
 
 def _plain(value: Any) -> Any:

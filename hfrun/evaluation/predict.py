@@ -13,8 +13,9 @@ from hfrun.data.windows import WindowTransform, write_rows
 from hfrun.errors import DataError
 from hfrun.models.class_order import class_columns
 from lob_backtest.book import Book, FloatArray, IntArray, read_book
+from lob_backtest.decisions import Decisions
 from lob_backtest.labels import classify
-from lob_backtest.predictions import Predictions, write_predictions
+from lob_backtest.predictions import UNKNOWN, Predictions, write_predictions
 from lob_backtest.progress import announce, progress
 from lob_backtest.questions import decisions_of, moves_of
 
@@ -68,7 +69,7 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     if not later.all():
         announce(f"left out {int((~later).sum())} decisions from before the end of the training")
     decisions = decisions.select(later)
-    moves = moves_of(book, decisions, preprocessing.label)
+    label, label_end_ns = _labels(book, decisions, preprocessing)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     with tempfile.TemporaryDirectory() as temporary:
         rows_path = write_rows(book, preprocessing.normalizer, Path(temporary) / "rows.npy")
@@ -79,13 +80,24 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
         instrument=book.meta.instrument,
         fold=np.zeros(decisions.n, dtype=np.int64),
         decided_ns=decisions.decided_ns,
-        label_end_ns=moves.label_end_ns,
+        label_end_ns=label_end_ns,
         train_end_ns=np.full(decisions.n, preprocessing.train_end_ns, dtype=np.int64),
-        label=classify(moves.move_ticks, threshold_ticks=preprocessing.threshold_ticks),
+        label=label,
         probability=probability,
     )
     write_predictions(table, output)
     return decisions.n
+
+
+def _labels(
+    book: Book, decisions: Decisions, preprocessing: Preprocessing
+) -> tuple[IntArray, IntArray]:
+    """Labels and their ends; ``executable`` ones need a backtest's costs and stay unknown."""
+    if preprocessing.label.kind == "executable":
+        return np.full(decisions.n, UNKNOWN, dtype=np.int64), decisions.decided_ns
+    moves = moves_of(book, decisions, preprocessing.label)
+    label = classify(moves.move_ticks, threshold_ticks=preprocessing.threshold_ticks)
+    return label, moves.label_end_ns
 
 
 def book_windows(folder: Path, book_path: Path, *, n: int) -> torch.Tensor:

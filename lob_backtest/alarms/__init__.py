@@ -13,9 +13,6 @@ A table of predictions cannot prove that its model was honest: a model that sees
 looks like one that is a little better. What can be proved needs the model at hand: ``causality``.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from lob_backtest.alarms.alarm import Alarm, Evidence, evidence
@@ -32,7 +29,6 @@ __all__ = [
     "Alarm",
     "Answers",
     "Evidence",
-    "any_raised",
     "canary",
     "captured",
     "evidence",
@@ -88,10 +84,3 @@ def run_alarms(
             other_future(answers, book, name="features_future", rng=rng),
         ]
     return [*alarms, canary(seen, rng=rng)]
-
-
-def any_raised(alarms: list[Alarm] | list[Mapping[str, Any]]) -> bool:
-    """Whether one of them was raised; those that could not be tried do not count."""
-    return any(
-        (each.raised if isinstance(each, Alarm) else each["raised"]) is True for each in alarms
-    )

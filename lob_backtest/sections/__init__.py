@@ -4,6 +4,7 @@ from lob_backtest.sections.blocks import blocks_section
 from lob_backtest.sections.confidence import confidence_section
 from lob_backtest.sections.curves import sensitivity_section, series_section
 from lob_backtest.sections.described import annualisation_section, backtest_section, data_section
+from lob_backtest.sections.instruments import instruments_section
 from lob_backtest.sections.parts import Part, RoundTrips
 from lob_backtest.sections.slices import slices_section
 from lob_backtest.sections.trades import trades_section
@@ -16,6 +17,7 @@ __all__ = [
     "blocks_section",
     "confidence_section",
     "data_section",
+    "instruments_section",
     "sensitivity_section",
     "series_section",
     "slices_section",

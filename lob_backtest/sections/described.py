@@ -1,36 +1,53 @@
 """The sections that say what was judged and how: data, trading rules, annualisation."""
 
+from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from lob_backtest.book import Book
 from lob_backtest.config import BacktestConfig
 from lob_backtest.contenders import MODEL
-from lob_backtest.orders import Orders
 from lob_backtest.predictions import Predictions
 from lob_backtest.strict_yaml import as_dict
 from lob_backtest.trading import Traded
+from lob_backtest.venues import outside_validity
 
 _MOST_SESSIONS = 1000
 
 
-def data_section(book: Book, test: Predictions) -> dict[str, Any]:
-    """What was judged on: instrument, units, time range, and how many decisions had no label."""
+def data_section(books: Sequence[Book], test: Predictions) -> dict[str, Any]:
+    """What was judged on: instrument, units, time range, and how many decisions had no label.
+
+    Of several instruments, currency, time zone and sessions are common; ``levels`` and
+    ``tick_size`` are the first one's, and ``books`` has those of each.
+    """
+    each = [_book(book) for book in books]
+    longest = max(books, key=lambda book: book.session_starts.size)
+    return {
+        **each[0],
+        "instrument": test.instrument,
+        "source": "; ".join(book["source"] for book in each),
+        "currency": books[0].meta.currency,
+        "timezone": books[0].meta.timezone,
+        "rows": sum(book["rows"] for book in each),
+        "sessions": longest.session_starts.size - 1,
+        "session_spans_ns": _session_spans(longest),
+        "start_ns": min(book["start_ns"] for book in each),
+        "end_ns": max(book["end_ns"] for book in each),
+        "decisions": test.n,
+        "unlabelled": int((~test.is_labelled).sum()),
+        "books": each if len(each) > 1 else None,
+    }
+
+
+def _book(book: Book) -> dict[str, Any]:
     return {
         "instrument": book.meta.instrument,
         "source": book.meta.source,
-        "currency": book.meta.currency,
         "tick_size": book.meta.tick_size,
-        "timezone": book.meta.timezone,
         "levels": book.n_levels,
         "rows": book.n_rows,
-        "sessions": book.session_starts.size - 1,
-        "session_spans_ns": _session_spans(book),
         "start_ns": int(book.time_ns[0]),
         "end_ns": int(book.time_ns[-1]),
-        "decisions": test.n,
-        "unlabelled": int((~test.is_labelled).sum()),
     }
 
 
@@ -50,24 +67,21 @@ def backtest_section(
     if config is None or traded is None:
         return None
     signal = as_dict(config.signal)
-    own = traded.accounts[MODEL]
+    own, orders = traded.accounts[MODEL], traded.orders[MODEL]
     return {
         **{key: value for key, value in as_dict(config).items() if key != "signal"},
         **signal,
         "capital": traded.capital,
         "bars": int(own.bar_end_ns.size),
-        "orders": traded.orders[MODEL].n,
-        "orders_above_touch": _orders_above_touch(book, traded.orders[MODEL]),
-        "forced_orders": int(traded.orders[MODEL].forced.sum()),
+        "orders": orders.n,
+        "orders_above_touch": int(orders.above_touch.sum()),
+        "orders_beyond_book": int(orders.beyond_book.sum()),
+        "maker_orders": int(orders.is_maker.sum()),
+        "forced_orders": int(orders.forced.sum()),
         "is_bankrupt": own.is_bankrupt,
+        "presets_validity": outside_validity(config.costs, book),
         "trades_are": "A trade is a round trip: from flat to flat, or to the opposite side.",
     }
-
-
-def _orders_above_touch(book: Book, orders: Orders) -> int:
-    """Orders larger than the size at the touch that they trade at: their price flatters."""
-    touch = np.where(orders.size > 0, book.ask_size[orders.row, 0], book.bid_size[orders.row, 0])
-    return int((np.abs(orders.size) > touch).sum())
 
 
 def annualisation_section(book: Book, traded: Traded | None) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ LOB_BACKTEST = (
     "training_figures",
     "gates",
     "alarms",
+    "figures",
     "sections",
     "walk_forward",
     "report",

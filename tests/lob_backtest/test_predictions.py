@@ -18,6 +18,7 @@ from lob_backtest.predictions import (
     predictions_from,
     read_instruments,
     read_predictions,
+    write_instruments,
     write_predictions,
 )
 from tests.lob_backtest.books import SECOND, seconds
@@ -95,8 +96,7 @@ def test_columns_are_exactly_those_of_the_contract(tmp_path: Path) -> None:
 
 def test_two_instruments_in_a_table_are_told_apart(tmp_path: Path) -> None:
     parts = [table("BBB", start=3, seed=1), table("AAA")]
-    frames = [frame_of(part, tmp_path) for part in parts]
-    pd.concat(frames, ignore_index=True).to_parquet(tmp_path / "both.parquet", index=False)
+    write_instruments(parts, tmp_path / "both.parquet")
     found = read_instruments(tmp_path / "both.parquet")
     for own, made in zip(found, parts[::-1], strict=True):
         assert_equal(own, made)

@@ -11,7 +11,7 @@ from lob_backtest.resampling import (
     label_overlap,
     trading_intervals,
 )
-from lob_backtest.trading import closings_per_bar, trade
+from lob_backtest.trading import trade
 from lob_backtest.uncertainty import stationary_bootstrap_indices
 from tests.lob_backtest.judged import BACKTEST, walk
 
@@ -64,7 +64,7 @@ def test_trading_figures_of_resamples_match_the_plain_metrics(monkeypatch):
     )
     found = trading_intervals(
         {"model": own},
-        {"model": closings_per_bar(traded.orders["model"], own)},
+        {"model": own.closings},
         periods_per_year=traded.periods_per_year,
         n_resamples=4,
         rng=np.random.default_rng(3),
@@ -96,7 +96,7 @@ def test_the_whole_series_as_a_resample_gives_the_reports_figures(monkeypatch):
     )
     found = trading_intervals(
         {"model": own},
-        {"model": closings_per_bar(traded.orders["model"], own)},
+        {"model": own.closings},
         periods_per_year=traded.periods_per_year,
         n_resamples=1,
         rng=np.random.default_rng(0),
@@ -116,7 +116,7 @@ def test_an_undefined_figure_has_no_interval():
     flat = traded.accounts["flat"]
     found = trading_intervals(
         {"flat": flat},
-        {"flat": closings_per_bar(traded.orders["flat"], flat)},
+        {"flat": flat.closings},
         periods_per_year=1.0,
         n_resamples=20,
         rng=np.random.default_rng(0),
