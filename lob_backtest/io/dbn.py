@@ -78,8 +78,7 @@ class DbnFile:
                     yield self._records(chunk, place, n_levels)
         if rest:
             raise FormatError(
-                f"{self.path}: cut off within record {n_read + 1}; needs {_WANTED}; "
-                "fetch it again"
+                f"{self.path}: cut off within record {n_read + 1}; needs {_WANTED}; fetch it again"
             )
 
     def _records(self, chunk: Any, place: Place, n_levels: int) -> Records:

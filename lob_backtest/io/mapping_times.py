@@ -51,8 +51,12 @@ def time_ns(
 
 
 def _since_midnight(place: Place, column: pa.Array, name: str, unit: str) -> IntArray:
-    if pa.types.is_time(column.type) or unit == "iso":
-        return _cast(place, column, pa.time64("ns"), f"{name} is no time of day as 14:30:00.5")
+    got = f"{name} is no time of day as 14:30:00.5"
+    if pa.types.is_time(column.type):
+        return _cast(place, column, pa.time64("ns"), got)
+    if unit == "iso":
+        text = pc.binary_join_element_wise("1970-01-01T", column.cast(pa.string()), "")
+        return _cast(place, text, pa.timestamp("ns"), got)
     return _numbers_ns(place, column, name, unit)
 
 

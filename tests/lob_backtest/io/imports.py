@@ -22,13 +22,13 @@ def imported(
     given = [paths] if isinstance(paths, Path) else list(paths)
     asked = Chunked(n_rows=n_rows, **options)
     out = folder / "imported.book.parquet"
-    report = write_sources(
-        in_time_order(open_source(name), given, asked), out, asked, show=False
-    )
+    report = write_sources(in_time_order(open_source(name), given, asked), out, asked, show=False)
     return read_book(out), report
 
 
-def refused(name: str, paths: Sequence[Path] | Path, folder: Path, match: str, **options: Any) -> str:
+def refused(
+    name: str, paths: Sequence[Path] | Path, folder: Path, match: str, **options: Any
+) -> str:
     """The import is refused with one message that matches, and leaves nothing behind."""
     given = [paths] if isinstance(paths, Path) else list(paths)
     out = folder / "refused.book.parquet"

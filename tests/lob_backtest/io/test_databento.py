@@ -129,9 +129,10 @@ def test_packed_files_are_the_same_book(tmp_path: Path) -> None:
     text = csv_text()
     whole, _ = imported("databento", write(tmp_path, text), tmp_path)
     (tmp_path / "a.gz").write_bytes(gzip.compress(text.encode()))
-    with pa.OSFile(str(tmp_path / "a.zst"), "wb") as raw, pa.CompressedOutputStream(
-        raw, "zstd"
-    ) as packed:
+    with (
+        pa.OSFile(str(tmp_path / "a.zst"), "wb") as raw,
+        pa.CompressedOutputStream(raw, "zstd") as packed,
+    ):
         packed.write(text.encode())
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.write(tmp_path / "a.zst", "frog.csv.zst")

@@ -90,9 +90,7 @@ def test_the_ten_one_day_files_are_ten_sessions(tmp_path: Path) -> None:
 def test_chunks_never_show(tmp_path: Path, table: np.ndarray, n_rows: int) -> None:
     path = write(tmp_path, table)
     whole, told = imported("fi2010", path, tmp_path, instrument="stock_4", levels=3)
-    book, report = imported(
-        "fi2010", path, tmp_path, n_rows=n_rows, instrument="stock_4", levels=3
-    )
+    book, report = imported("fi2010", path, tmp_path, n_rows=n_rows, instrument="stock_4", levels=3)
     same_books(book, whole)
     assert report == told
 

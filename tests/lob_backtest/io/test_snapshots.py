@@ -57,7 +57,11 @@ def json_lines(time: str = "ts", *, as_text: bool = True, step: int = 1) -> list
 def test_three_snapshots_by_hand(tmp_path: Path, as_text: bool) -> None:
     path = write(tmp_path, table(as_text=as_text))
     book, report = imported("snapshots", path, tmp_path, levels=2, **NAMED)
-    assert touches(book) == [[10102, 1.5, 10101, 0.5], [10102, 1.5, 10100, 4], [10102, 1.5, 10100, 4]]
+    assert touches(book) == [
+        [10102, 1.5, 10101, 0.5],
+        [10102, 1.5, 10100, 4],
+        [10102, 1.5, 10100, 4],
+    ]
     assert book.ask_size.tolist() == [[1.5, 2], [1.5, 0], [1.5, 0]]
     assert book.ask_ticks[:, 1].tolist() == [10104, 10103, 10103]
     assert book.bid_ticks[:, 1].tolist() == [10100, 10090, 10090]
@@ -167,9 +171,7 @@ def changed(name: str, row: int, value: Any) -> dict[str, Any]:
         ("ts_ms", MS - 5, "needs rows in time order"),
     ],
 )
-def test_a_bad_row_of_parquet_is_named(
-    tmp_path: Path, name: str, value: Any, message: str
-) -> None:
+def test_a_bad_row_of_parquet_is_named(tmp_path: Path, name: str, value: Any, message: str) -> None:
     refused("snapshots", write(tmp_path, changed(name, 1, value)), tmp_path, message, **NAMED)
 
 
