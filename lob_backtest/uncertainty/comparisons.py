@@ -14,8 +14,11 @@ import numpy as np
 
 from lob_backtest.book import FloatArray
 from lob_backtest.errors import MetricError
-from lob_backtest.uncertainty.bootstrap import block_length, stationary_bootstrap_indices
-from lob_backtest.uncertainty.long_run import cosine_variance, n_cosines
+from lob_backtest.uncertainty.bootstrap import (
+    autocovariance,
+    block_length,
+    stationary_bootstrap_indices,
+)
 
 _BATCH = 4_000_000  # drawn values held at once
 
@@ -48,7 +51,7 @@ def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
     """
     order = _ordered(p_values)
     m = p_values.size
-    scaled = p_values[order] * m / np.arange(1, m + 1)
+    scaled = p_values[order] * (m / np.arange(1, m + 1))
     adjusted = np.empty(m)
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
     return adjusted
@@ -113,7 +116,7 @@ def superior_ability(
         raise MetricError(f"{n} periods of {k} columns: needs at least 4, all values finite")
     block = mean_block or max(block_length(column) for column in differences.T)
     mean = differences.mean(axis=0)
-    variance = cosine_variance(differences, n_cosines(n, mean_block=block))
+    variance = np.array([_bootstrap_variance(column, block) for column in differences.T])
     varies = variance > 0
     deviation = np.sqrt(np.where(varies, variance, 1.0))
     score = np.where(varies, math.sqrt(n) * mean / deviation, 0.0)
@@ -127,6 +130,19 @@ def superior_ability(
         largest = np.where(counts, moved, 0.0).max(axis=1, initial=0.0)
         reached += int((largest >= observed).sum())
     return (1 + reached) / (1 + n_resamples)
+
+
+def _bootstrap_variance(column: FloatArray, mean_block: float) -> float:
+    """n times the variance of the stationary bootstrap's mean, without drawing.
+
+    ``R(0) + 2 sum_k ((1 - k / n) (1 - q)^k + k / n (1 - q)^(n - k)) R(k)`` with ``q = 1 / block``:
+    Politis and Romano (1994), lemma 1.
+    """
+    n = column.size
+    covariance = autocovariance(column, n - 1)
+    k, stays = np.arange(1, n), 1 - 1 / mean_block
+    weight = (1 - k / n) * stays**k + k / n * stays ** (n - k)
+    return float(covariance[0] + 2 * (weight * covariance[1:]).sum())
 
 
 def _ordered(p_values: FloatArray) -> "np.typing.NDArray[np.intp]":

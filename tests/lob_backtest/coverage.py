@@ -20,11 +20,12 @@ from lob_backtest.book import FloatArray
 from lob_backtest.metrics import CLASSIFICATION_KEYS, TRADING_KEYS, portfolio_metrics
 from lob_backtest.predictions import Predictions
 from lob_backtest.resampling import Intervals, classification_intervals, trading_intervals
+from lob_backtest.resampling.cells import Cells, totals
+from lob_backtest.resampling.decisions import decision_figures, decision_sums
 from lob_backtest.uncertainty import block_length
 from lob_backtest.uncertainty.intervals import Studentized, interval, studentize
 from lob_backtest.uncertainty.lift import mean_test, overlap_counts, score_differences
 from lob_backtest.uncertainty.long_run import n_cosines
-from lob_backtest.walk_forward import classification_over_folds
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "uncertainty.md"
 N_RESAMPLES = 400
@@ -222,7 +223,9 @@ def decision_coverage(
         return guesses(n, rng, horizon=horizon, n_folds=n_folds, skills=(0.3, 0.3))
 
     def figures(tables: list[Predictions]) -> dict[str, float]:
-        return classification_over_folds(tables[0])
+        cells = Cells.of(tables[0].fold)
+        whole = totals(cells, decision_sums(tables[0], cells), np.arange(cells.count)[None, :])
+        return dict(zip(CLASSIFICATION_KEYS, decision_figures(whole)[0].tolist(), strict=True))
 
     def intervals(tables: list[Predictions], rng: np.random.Generator) -> Intervals:
         named = dict(zip(("model", "twin"), tables, strict=True))

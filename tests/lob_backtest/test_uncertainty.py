@@ -1,11 +1,12 @@
 """The stationary bootstrap: its draws, its block length, and whether its intervals cover."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importlib import import_module
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.uncertainty import (
@@ -118,7 +119,7 @@ def test_a_missing_value_in_the_series_is_refused() -> None:
         block_length(np.array([1.0, np.nan] * 10))
 
 
-def coverage(mean_block: float | None, seed: int, n_series: int = 150, n: int = 1000) -> float:
+def coverage(mean_block: float | None, seed: int, n_series: int = 80, n: int = 600) -> float:
     """Share of AR(1) series with mean 0 whose 95 % interval of the mean covers 0."""
     rng = np.random.default_rng(seed)
     covered = 0
@@ -135,9 +136,8 @@ def coverage(mean_block: float | None, seed: int, n_series: int = 150, n: int = 
 
 
 def test_intervals_of_dependent_series_cover_with_blocks_and_not_without() -> None:
-    # A percentile interval falls short of 0.95 on a short series: over 1,200 series of an AR(1) of
-    # 0.6 it covers 0.874 at n = 300, 0.918 at 1,000 and 0.928 at 3,000.
-    assert 0.86 <= coverage(None, seed=1) <= 0.97
+    # Percentiles fall short of 0.95 on a short series, see docs/uncertainty.md.
+    assert 0.82 <= coverage(None, seed=1) <= 0.97
     assert coverage(1.0, seed=1) < 0.80
 
 
