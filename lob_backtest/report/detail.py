@@ -97,8 +97,8 @@ def _between(low: float | None, high: float | None, form: str) -> str:
 def trades(report: Mapping[str, Any]) -> str:
     """What the trades are like, the best and the worst of them, and a sample of the others."""
     found = report.get("trades") or {}
-    rows = found.get("rows") or []
-    if not rows:
+    rows, n = found.get("rows") or [], found.get("n")
+    if not rows or n is None:
         return ""
     several = len({each.get("instrument") for each in rows}) > 1
     ranked = sorted(rows, key=lambda each: -each["net_pnl"])
@@ -108,8 +108,8 @@ def trades(report: Mapping[str, Any]) -> str:
     body = card(f"<h3>What they are like</h3>{facts_list(_summary(report), two=True)}")
     body += card(f"<h3>{title.capitalize()}</h3>{_trades_table(ends, several, tick)}")
     if len(ends) < len(rows):
-        words = f"{len(rows)} of {found['n']:,} trades: best, worst, and every so many-th between"
-        if found["n"] == len(rows):
+        words = f"{len(rows)} of {n:,} trades: best, worst, and every so many-th between"
+        if n == len(rows):
             words = "All trades in time order"
         body += folded(words, card(_trades_table(rows, several, tick)))
     return body

@@ -130,10 +130,12 @@ def _picked(report: Mapping[str, Any]) -> str:
     found = report.get("overfitting") or {}
     if found.get("pbo") is None:
         return ""
+    halves = len(found.get("logits") or []) or found.get("n_splits")
+    ways = f"{halves:,} ways" if halves else "the ways"
     return (
-        f"The best of {many(found['strategies'], 'candidate threshold')} in one half of the time "
+        "The candidate threshold that is best in one half of the time "
         f"ranks below the middle in the other half in {_percent(found['pbo'])} of "
-        f"{len(found.get('logits') or []) or found['n_splits']:,} ways to halve it (probability "
+        f"{ways} to halve it (probability "
         "of backtest overfitting; 50 % is what guessing gives)."
     )
 
@@ -176,14 +178,15 @@ def _costs(report: Mapping[str, Any]) -> str:
 def _concentration(report: Mapping[str, Any]) -> str:
     trades = report.get("trades") or {}
     found = trades.get("summary") or {}
-    if found.get("without_best") is None or trades["n"] <= found["best_left_out"]:
+    count, left_out = trades.get("n"), found.get("best_left_out")
+    if found.get("without_best") is None or not count or not left_out or count <= left_out:
         return ""
     if found["net_pnl"] <= 0:  # nothing was earned that could be a handful's
         return ""
     currency = (report.get("data") or {}).get("currency", "")
     return (
-        f"{many(trades['n'], 'trade')} earned {number(found['net_pnl'], '+,.2f')} {currency}; "
-        f"without the best {found['best_left_out']} it is "
+        f"{many(count, 'trade')} earned {number(found['net_pnl'], '+,.2f')} {currency}; "
+        f"without the best {left_out} it is "
         f"{number(found['without_best'], '+,.2f')} {currency}. Half of the trades earned "
         f"{significant(found['median'])} {currency} or less."
     )

@@ -55,8 +55,8 @@ def _costs(costs: Any) -> str:
     named = {name: value for name, value in costs.items() if value is not None}
     preset = named.pop("preset", None)
     words = [f"preset {preset}"] if preset else []
-    words += [f"{_COSTS.get(name, name)} {value:g}" for name, value in named.items()]
-    return f"half-spread by what is paid at the book, and {', '.join(words)}"
+    words += [_COSTS.get(name, f"{name} {{}}").format(f"{v:g}") for name, v in named.items()]
+    return f"what the fill loses against the mid-price, and {', '.join(words)}"
 
 
 def _latency(latency: Any) -> str:
@@ -69,14 +69,14 @@ def _latency(latency: Any) -> str:
 
 
 _COSTS = {
-    "fee_bps": "fee in bps a side",
-    "maker_fee_bps": "maker fee in bps",
-    "fee_per_unit": "fee a unit",
-    "maker_fee_per_unit": "maker fee a unit",
-    "minimum_fee": "minimum fee",
-    "sell_tax_bps": "tax on sales in bps",
-    "sell_fee_per_unit": "fee a unit sold",
-    "discount": "discount factor",
+    "fee_bps": "a fee of {} bps a side",
+    "maker_fee_bps": "{} bps where the order rested",
+    "fee_per_unit": "{} a unit",
+    "maker_fee_per_unit": "{} a unit where the order rested",
+    "minimum_fee": "at least {} an order",
+    "sell_tax_bps": "{} bps tax on sales",
+    "sell_fee_per_unit": "{} a unit sold",
+    "discount": "the commission times {}",
 }
 _EXECUTION = {
     "touch": "whole at the best price, whatever stands there",

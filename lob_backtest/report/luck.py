@@ -31,7 +31,7 @@ _SHOWN_FIRST = ("f1_weighted", "accuracy", "brier", "net_return", "sharpe")
 
 def luck(report: Mapping[str, Any]) -> str:
     """Everything about chance, or nothing where the report has none of it."""
-    paired = report.get("paired") or {}
+    paired = {name: own for name, own in (report.get("paired") or {}).items() if own}
     keys = [key for key in MEASURES if any(key in own for own in paired.values())]
     first = [key for key in _SHOWN_FIRST if key in keys]
     others = [key for key in keys if key not in first]
@@ -81,7 +81,7 @@ def _difference(found: Mapping[str, Any], key: str) -> str:
 
 def _sharpe(report: Mapping[str, Any]) -> str:
     found = report.get("sharpe_statistics") or {}
-    if not found:
+    if found.get("bars") is None:
         return ""
     sharpe = (report["aggregate"].get("sharpe") or {}).get("value")
     trials = found.get("trials")
@@ -128,11 +128,12 @@ def _overfitting(report: Mapping[str, Any]) -> str:
     found = report.get("overfitting") or {}
     if found.get("pbo") is None:
         return ""
-    splits = len(found.get("logits") or []) or found["n_splits"]
+    splits = number(len(found.get("logits") or []) or found.get("n_splits"), ",")
+    settings = number(found.get("strategies"), ",")
     words = (
-        f"Probability of backtest overfitting {found['pbo']:.0%}: in so many of {splits:,} "
-        f"ways to halve the time, the best of {found['strategies']} candidate thresholds in one "
-        "half is below the middle in the other (left of the line). Bailey et al. (2017)."
+        f"Probability of backtest overfitting {found['pbo']:.0%}: in so many of {splits} "
+        f"ways to halve the time, the best of {settings} candidate thresholds in one half is below "
+        "the middle in the other (left of the line). Bailey et al. (2017)."
     )
     return figure(drawing(report, "logits"), words, title="Are the settings overfitted?")
 

@@ -186,8 +186,8 @@ def _alarms(report: Mapping[str, Any]) -> str:
     found = report.get("alarms") or []
     if not found or any(alarm["raised"] for alarm in found):
         return alarms(report)
-    names = ", ".join(alarm_title(alarm["name"]).lower() for alarm in found)
-    return folded(f"None was raised. What was tried: {names}", alarms(report))
+    names = ", ".join(alarm_title(alarm).lower() for alarm in found)
+    return folded(f"No alarm was raised. What was tried: {names}", alarms(report))
 
 
 def _against(report: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ LIGHT: Mapping[str, str] = {
     "page": "#f6f7f9", "surface": "#ffffff", "ink": "#1a1f27", "muted": "#566070",
     "line": "#dde2e9", "accent": "#0b62d6", "good": "#116d3c", "good-wash": "#e4f5ea",
     "bad": "#b3201f", "bad-wash": "#fdeaea", "quiet": "#566070", "quiet-wash": "#eef1f5",
+    "shade": "#c3cad4",
     "strategy-0": "#b35900", "strategy-1": "#7a4bc4", "strategy-2": "#0e8a8a",
     "strategy-3": "#b8327d", "strategy-4": "#5d8a1d", "strategy-5": "#8a6d3b",
     "strategy-6": "#64748b",
@@ -14,6 +15,7 @@ DARK: Mapping[str, str] = {
     "page": "#0f1318", "surface": "#171c23", "ink": "#e8ecf1", "muted": "#9aa5b3",
     "line": "#2c343f", "accent": "#62a8ff", "good": "#5fd08e", "good-wash": "#12301f",
     "bad": "#ff8a85", "bad-wash": "#3a1a1b", "quiet": "#9aa5b3", "quiet-wash": "#222a33",
+    "shade": "#07090c",
     "strategy-0": "#f0a04b", "strategy-1": "#b99bf5", "strategy-2": "#4ccaca",
     "strategy-3": "#f285bf", "strategy-4": "#a5cf62", "strategy-5": "#d3b680",
     "strategy-6": "#94a3b8",
@@ -103,7 +105,11 @@ svg text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans
 .legend i { display: inline-block; width: 18px; height: 0; margin-right: 7px;
   border-top: 3px solid; vertical-align: middle; border-radius: 2px; }
 .legend i.dashed { border-top-style: dashed; }
-.scroll { overflow-x: auto; padding: 4px 0; }
+/* a shadow at the right while there is more to scroll to; the first layer scrolls over it */
+.scroll { overflow-x: auto; padding: 4px 0;
+  background:
+    linear-gradient(to left, var(--surface) 40%, transparent) right / 40px 100% no-repeat local,
+    linear-gradient(to left, var(--shade), transparent) right / 14px 100% no-repeat scroll; }
 .tight th, .tight td { padding: 5px 9px; }
 table { border-collapse: collapse; width: 100%; font-size: 0.88rem;
   font-variant-numeric: tabular-nums; }
@@ -149,6 +155,8 @@ footer { margin-top: 40px; color: var(--muted); font-size: 0.82rem; }
   .gate { grid-template-columns: minmax(0, 1fr) auto; }
   .gate h3, .gate p, .gate .figure { grid-column: 1 / -1; }
   .gate .figure { text-align: left; white-space: normal; }
+  th, td { padding: 7px 6px; }
+  .tight th, .tight td { padding: 5px 4px; }
   dl.facts { grid-template-columns: minmax(84px, 32%) minmax(0, 1fr); gap: 5px 12px; }
   dl.facts.two { grid-template-columns: minmax(84px, 32%) minmax(0, 1fr); }
 }

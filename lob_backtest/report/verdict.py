@@ -80,14 +80,14 @@ def _alarms(report: Mapping[str, Any]) -> str:
     raised = [alarm for alarm in alarms if alarm["raised"]]
     unknown = [alarm for alarm in alarms if alarm["raised"] is None]
     if raised:
-        points = listed(f"{alarm_title(a['name'])}: {sentence(a['reason'])}" for a in raised)
+        points = listed(f"{alarm_title(a)}: {sentence(a['reason'])}" for a in raised)
         return (
             f'<div class="verdict bad"><strong>\u26a0 LEAK ALARM</strong><p>{len(raised)} of '
             f"{len(alarms)} raised: the figures of this page cannot be trusted.</p>{points}</div>"
         )
     words = f"{len(alarms) - len(unknown)} of {len(alarms)} were tried, none was raised."
     if unknown:
-        words += f" Not tried: {', '.join(alarm_title(a['name']).lower() for a in unknown)}."
+        words += f" Not tried: {', '.join(alarm_title(a).lower() for a in unknown)}."
     kind = "good" if len(unknown) < len(alarms) else "quiet"
     return (
         f'<div class="verdict {kind}"><strong>Leak alarms: silent</strong>'
@@ -178,7 +178,7 @@ def alarms(report: Mapping[str, Any]) -> str:
             form = ".3f" if abs(alarm["limit"]) < 100 else ",.0f"
             value, limit = told_apart(alarm["value"], alarm["limit"], form)
             figure = f"<b>{value}</b> <span>limit {limit}</span>"
-        items += _item(kind, mark, alarm_title(alarm["name"]), alarm["name"], figure,
+        items += _item(kind, mark, alarm_title(alarm), alarm["name"], figure,
                        alarm["reason"])  # fmt: skip
     return f'<ul class="gates">{items}</ul>' if items else ""
 

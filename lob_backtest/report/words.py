@@ -175,9 +175,11 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else format(value, ".3f" if value < 0.1 else ".2f")
 
 
-def alarm_title(name: str) -> str:
-    """How a leak alarm is called; one without a title is called by its own name."""
-    return ALARM_TITLES.get(name, name.replace("_", " ").capitalize())
+def alarm_title(alarm: Mapping[str, Any]) -> str:
+    """How a leak alarm is called, and of which instrument it is where there are several."""
+    name = str(alarm["name"])
+    title = ALARM_TITLES.get(name, name.replace("_", " ").capitalize())
+    return f"{title}, {alarm['instrument']}" if alarm.get("instrument") else title
 
 
 def many(count: float, what: str) -> str:

@@ -1,4 +1,4 @@
-"""A report with every key; what comes from other parts of the project is made by hand."""
+"""A scored report, and the same one with every key there and figures to look for."""
 
 from typing import Any
 
@@ -8,10 +8,6 @@ from lob_backtest.config import GatesConfig
 from lob_backtest.contenders import MODEL
 from lob_backtest.sections import (
     Part,
-    blocks_section,
-    confidence_section,
-    slices_section,
-    trades_section,
 )
 from lob_backtest.trading import Traded, trade
 from lob_backtest.walk_forward import score
@@ -25,10 +21,10 @@ def traded_walk(made: Walk) -> tuple[Traded, Part]:
     return traded, Part(book=made.book, test=made.model.test, trades=trades)
 
 
-def full_report(*, seed: int = 0, skill: float = 0.5) -> dict[str, Any]:
-    """Every key of the report; those that this project's other parts compute hold likely values."""
+def full_report(*, seed: int = 0, skill: float = 0.5, check: bool = False) -> dict[str, Any]:
+    """A scored report; ``check`` runs the leak alarms too."""
     made = walk(seed=seed, skill=skill)
-    report = score(
+    return score(
         made.book,
         made.model,
         {"guesses": made.guesses},
@@ -37,30 +33,12 @@ def full_report(*, seed: int = 0, skill: float = 0.5) -> dict[str, Any]:
         prepared=made.prepared,
         n_resamples=30,
         provenance={"name": "test", "command": "lob-backtest score", "seed": 0},
+        check=check,
     )
-    traded, part = traded_walk(made)
-    own = {
-        "slices": slices_section([part], capital=traded.capital),
-        "confidence": confidence_section(made.model.test),
-        "trades": trades_section({part.book.meta.instrument: part.trades}),
-        "blocks": blocks_section([part], traded.accounts[MODEL]),
-    }
-    for fold in report["folds"]:
-        fold.setdefault("blocks", _blocks(fold))
-    return {**by_hand(report), **report, **own}
-
-
-def _blocks(fold: dict[str, Any]) -> list[dict[str, Any]]:
-    train, validation, known, start = (
-        fold[key] for key in ("train_start_ns", "validation_start_ns", "train_end_ns", "start_ns")
-    )
-    spans = [("train", train, validation - 1), ("validation", validation, known),
-             ("test", start, fold["end_ns"])]  # fmt: skip
-    return [{"part": p, "start_ns": a, "end_ns": b, "n": 10} for p, a, b in spans]
 
 
 def by_hand(report: dict[str, Any]) -> dict[str, Any]:
-    """Likely values of the keys that come from elsewhere."""
+    """The same report, with figures that a test can look for on its page, and every key there."""
     rng = np.random.default_rng(0)
 
     def difference(value: float, width: float) -> dict[str, float]:
@@ -68,6 +46,7 @@ def by_hand(report: dict[str, Any]) -> dict[str, Any]:
                 "p_value": 0.013, "p_adjusted": 0.026}  # fmt: skip
 
     return {
+        **report,
         "paired": {
             name: {
                 "f1_weighted": difference(0.08, 0.03),
@@ -100,6 +79,7 @@ def by_hand(report: dict[str, Any]) -> dict[str, Any]:
             "AAA": {"n": 400, "f1_weighted": 0.41, "net_return": 0.012, "trades": 31},
             "BBB": {"n": 380, "f1_weighted": 0.37, "net_return": -0.004, "trades": 28},
         },
+        "training": {"train_accuracy": [0.5]},
         "label_statistics": {
             "n": 780, "unknown": 12, "shares": {"down": 0.31, "flat": 0.36, "up": 0.33},
             "effective_labels": 130.0, "mean_overlap": 6.0, "round_trip_ticks": 1.2,

@@ -74,7 +74,7 @@ def _one_slice(axes: Any, y: int, row: Mapping[str, Any], palette: Palette) -> N
 
 def differences(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     """Model minus each baseline with its interval: weighted F1, and net return where traded."""
-    paired = report.get("paired") or {}
+    paired = {name: own for name, own in (report.get("paired") or {}).items() if own}
     keys = {"f1_weighted": (1, "weighted F1"), "net_return": (100, "net return, %")}
     found = {
         key: {name: own[key] for name, own in paired.items() if _is_known(own.get(key))}
