@@ -216,7 +216,8 @@ def dbn_bytes(records: list[Record], schema: str = "mbp-10") -> bytes:
                                   ask_sz=ask_size, bid_ct=1, ask_ct=1)  # fmt: skip
         message = native.MBP10Msg(
             publisher_id=2, instrument_id=6292 if symbol == "FROG" else 7, price=0, size=1,
-            action=native.Action.ADD, side=native.Side.BID, depth=0, flags=flags, levels=[level, *[native.BidAskPair()] * 9],
+            action=native.Action.ADD, side=native.Side.BID, depth=0, flags=flags,
+            levels=[level, *[native.BidAskPair()] * 9],  # nine that are not there
             ts_recv=OPEN_NS + after_ns, ts_event=OPEN_NS + after_ns - 1_000,
         )  # fmt: skip
         encoded += bytes(message)

@@ -1,4 +1,4 @@
-"""Snapshots with lists of levels: the real file against an independent reading, small ones by hand."""
+"""Snapshots with lists of levels: the real file against an independent reading, and by hand."""
 
 import json
 from pathlib import Path
