@@ -64,7 +64,7 @@ def open_bitmex(path: Path, options: ImportOptions) -> FileSource:
         source=f"BitMEX orderBook10, {path.name}",
     )
     chosen = Chosen(path=path, instrument=symbol, by_user=options.instrument is not None)
-    counts, n_levels = Counts(), options.kept_levels(_LEVELS, path)
+    counts, n_levels = Counts(size=path.stat().st_size), options.kept_levels(_LEVELS, path)
     return FileSource(
         source_format="bitmex",
         meta=options.described(meta),

@@ -163,7 +163,7 @@ def open_databento(path: Path, options: ImportOptions) -> FileSource:
         instrument=instrument if has_names else "",
         by_user=has_names and options.instrument is not None,
     )
-    counts, n_levels = Counts(), options.kept_levels(file.levels, path)
+    counts, n_levels = Counts(size=path.stat().st_size), options.kept_levels(file.levels, path)
     return FileSource(
         source_format="databento",
         meta=options.described(meta),

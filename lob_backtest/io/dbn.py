@@ -59,7 +59,6 @@ class DbnFile:
         """The records in file order, at most ``chunk_rows`` at a time."""
         size = self.dtype.itemsize * min(chunk_rows, _MOST_RECORDS)
         n_read, rest = 0, b""
-        counts.size = self.path.stat().st_size
         with opened(self.path, _WANTED) as file:
             _metadata(file, self.path)
             while True:

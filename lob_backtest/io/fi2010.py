@@ -165,7 +165,7 @@ def open_fi2010(path: Path, options: ImportOptions) -> FileSource:
         session_close="24:00",
         source=f"FI-2010, {path.name}, times are made up",
     )
-    counts, n_levels = Counts(), options.kept_levels(_LEVELS, path)
+    counts, n_levels = Counts(size=path.stat().st_size), options.kept_levels(_LEVELS, path)
     return FileSource(
         source_format="fi2010",
         meta=options.described(meta),
@@ -240,15 +240,17 @@ def _rows(
 ) -> Iterator[Rows]:
     start, stop = file.stretch(stock)
     n_columns = file.stretches[-1][1]
-    counts.size, counts.events = stop - start, n_columns
+    counts.events = n_columns
     counts.rows_dropped["of another instrument"] = n_columns - (stop - start)
     counts.events_noted["nights inside, not marked by the file"] = file.nights
     lines = range(4 * n_levels)
     columns = file.text.columns(lines, start, stop, at_a_time=min(chunk_rows, _MOST_COLUMNS))
+    n_read = 0
     for values in columns:
-        place = file.place(start + counts.done, values.shape[0])
-        time_ns = file.time_ns(counts.done, values.shape[0])
-        counts.done += values.shape[0]
+        place = file.place(start + n_read, values.shape[0])
+        time_ns = file.time_ns(n_read, values.shape[0])
+        n_read += values.shape[0]
+        counts.done = counts.size * (start + n_read) // n_columns
         ask = _side("ask", values[:, 0::4], values[:, 1::4])
         bid = _side("bid", values[:, 2::4], values[:, 3::4])
         yield to_rows(place, time_ns, ask, bid, tick_size=tick_size)

@@ -58,7 +58,6 @@ class JsonFile:
     def batches(self, n_levels: int, counts: Counts, chunk_rows: int) -> Iterator[Snapshots]:
         """The lines in their order, at most ``chunk_rows`` at a time."""
         clock = Clock()
-        counts.size = self.path.stat().st_size
         with opened(self.path, _WANTED) as file:
             lines = _lines(file)
             while chunk := list(islice(lines, chunk_rows)):

@@ -76,7 +76,7 @@ def open_lean(path: Path, options: ImportOptions) -> FileSource:
         session_close="16:00",
         source=f"Lean quotes, {name}",
     )
-    counts, midnight_ns = Counts(), _midnight_ns(match["date"], path)
+    counts, midnight_ns = Counts(size=path.stat().st_size), _midnight_ns(match["date"], path)
     options.kept_levels(1, path)
     return FileSource(
         source_format="lean",

@@ -65,7 +65,10 @@ def open_mapped(path: Path, options: ImportOptions) -> FileSource:
     )
     table = _Table.opened(path, mapping)
     chosen = Chosen(path=path, instrument=instrument, by_user=True)
-    counts, n_levels = Counts(), options.kept_levels(mapping.levels.count, path)
+    counts, n_levels = (
+        Counts(size=path.stat().st_size),
+        options.kept_levels(mapping.levels.count, path),
+    )
     return FileSource(
         source_format="mapped",
         meta=options.described(meta),

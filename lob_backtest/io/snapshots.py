@@ -77,7 +77,7 @@ def open_snapshots(path: Path, options: ImportOptions) -> FileSource:
         instrument=instrument if has_names else "",
         by_user=has_names and options.instrument is not None,
     )
-    counts, n_levels = Counts(), options.levels or _DEFAULT_LEVELS
+    counts, n_levels = Counts(size=path.stat().st_size), options.levels or _DEFAULT_LEVELS
     tick_size = options.tick_size
     return FileSource(
         source_format="snapshots",

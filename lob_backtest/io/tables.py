@@ -98,7 +98,6 @@ class TextTable:
         """
         n_read = 0
         with opened(path, self.wanted) as file:
-            counts.size = Path(path).stat().st_size
             for block in self._blocks(file, chunk_rows):
                 batch = self._parsed(block, file.name, self.skip_lines + n_read)
                 counts.done = file.position()
@@ -186,7 +185,7 @@ def parquet_batches(
 ) -> Iterator[tuple[Place, pa.RecordBatch]]:
     """Columns of a Parquet file, at most ``chunk_rows`` rows at a time, and where they stand."""
     with parquet_file(path, wanted) as file:
-        counts.size = file.metadata.num_rows
+        n_rows = max(file.metadata.num_rows, 1)
         batches = file.iter_batches(batch_size=chunk_rows, columns=list(columns), use_threads=False)
         n_read = 0
         while True:
@@ -197,7 +196,7 @@ def parquet_batches(
             if batch.num_rows:
                 yield _place(Path(path).name, 1 + n_read, batch, "row", wanted), batch
                 n_read += batch.num_rows
-                counts.done = n_read
+                counts.done = counts.size * n_read // n_rows
     if n_read == 0:
         raise FormatError(f"{path}: no rows; needs {wanted}; fetch the file again")
 
