@@ -30,11 +30,23 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 
 
 def read_json(path: Path | str, *, error: type[Exception]) -> Any:
-    """The JSON value in a file that is there; what is none is an ``error`` that names the file."""
+    """The JSON value in a file that is there; what is none is an ``error`` that names the file.
+
+    A key that is given twice is an error too: plain JSON silently takes the last one.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as cause:  # also bytes that are no UTF-8
+        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as cause:  # also bytes that are no UTF-8
         raise error(f"{path}: not valid JSON: {cause}") from cause
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is given twice")
+    return found
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -1,14 +1,16 @@
 """Strict YAML: every key is a field of a frozen dataclass, and all errors are shown at once.
 
-An unknown key is an error that names the nearest known one. Overrides are ``section.key=value``.
+An unknown key is an error that names the nearest known one, and so is a key that is given twice.
+Overrides are ``section.key=value``.
 """
 
 import dataclasses
 import difflib
 import math
+import reprlib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +19,43 @@ import yaml
 from lob_backtest.errors import ConfigError, LobBacktestError
 
 Section = TypeVar("Section")
+_LARGEST = 2**63  # whole numbers end up in 64 bits
+_SHOWN = reprlib.Repr()
+_SHOWN.maxstring = _SHOWN.maxother = 200
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice: plain YAML silently takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(key, Hashable):
+                continue
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{shown(key)} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text.
+
+    Raises:
+        ValueError: no YAML, a key twice, or a value that is none of its kind (a thirteenth month).
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it, however large it is."""
+    return _SHOWN.repr(value)
 
 
 def load_yaml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -25,8 +64,8 @@ def load_yaml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]
     if not path.is_file():
         raise ConfigError(f"{path}: no such config file; the ones that ship are in configs/")
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # also bytes that are no UTF-8
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: got {type(raw).__name__}; a config is a mapping of sections")
@@ -38,7 +77,7 @@ def load_yaml(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, Any]
 def build(cls: type[Section], raw: object, where: str, errors: list[str]) -> Section | None:
     """Turn a mapping into the dataclass ``cls``, adding every problem to ``errors``."""
     if not isinstance(raw, Mapping):
-        errors.append(f"{where or 'config'}: got {raw!r}; needs keys and values")
+        errors.append(f"{where or 'config'}: got {shown(raw)}; needs keys and values")
         return None
     before = len(errors)
     hints = typing.get_type_hints(cls)
@@ -97,11 +136,13 @@ def _override(raw: dict[str, Any], text: str) -> None:
         if existing is None:
             existing = target[key] = {}
         if not isinstance(existing, dict):
-            raise ConfigError(f"override {text!r}: {key} holds {existing!r}, which has no keys")
+            raise ConfigError(
+                f"override {text!r}: {key} holds {shown(existing)}, which has no keys"
+            )
         target = existing
     try:
-        target[keys[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        target[keys[-1]] = parse_yaml(value)
+    except ValueError as error:
         raise ConfigError(f"override {text!r}: the value is not valid YAML") from error
 
 
@@ -122,7 +163,7 @@ def convert(wanted: Any, value: Any, name: str, errors: list[str]) -> Any:
     scalar, fits = _scalar(wanted, value)
     if fits:
         return scalar
-    errors.append(f"{name}: got {value!r}; needs {_describe(wanted)}")
+    errors.append(f"{name}: got {shown(value)}; needs {_describe(wanted)}")
     return None
 
 
@@ -142,7 +183,7 @@ def _convert_union(options: tuple[Any, ...], value: Any, name: str, errors: list
             errors += nested[0]
             return None
     needed = " or ".join(_describe(option) for option in options)
-    errors.append(f"{name}: got {value!r}; needs {needed}")
+    errors.append(f"{name}: got {shown(value)}; needs {needed}")
     return None
 
 
@@ -152,10 +193,7 @@ def _scalar(wanted: Any, value: Any) -> tuple[Any, bool]:
     if wanted is bool or isinstance(value, bool):
         return value, wanted is bool and isinstance(value, bool)
     if wanted is int:
-        number = _number(value)
-        return (
-            (int(number), True) if number is not None and number == int(number) else (None, False)
-        )
+        return _whole_number(value)
     if wanted is float:
         number = _number(value)
         return number, number is not None
@@ -164,13 +202,22 @@ def _scalar(wanted: Any, value: Any) -> tuple[Any, bool]:
     return None, False
 
 
+def _whole_number(value: Any) -> tuple[int | None, bool]:
+    if not isinstance(value, int):  # an int is itself: as a float it may be another
+        number = _number(value)
+        if number is None or number != int(number):
+            return None, False
+        value = int(number)
+    return (value, True) if -_LARGEST <= value < _LARGEST else (None, False)
+
+
 def _number(value: Any) -> float | None:
     # YAML 1.1 reads 1e-4 (no dot) as text; a number is what its writer meant.
     if not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -3,15 +3,13 @@
 import argparse
 from typing import Any
 
-import yaml
-
 from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED
 from lob_backtest.commands.tables import show
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import ConfigError
 from lob_backtest.gates import judge, verdict
 from lob_backtest.report import read_report
-from lob_backtest.strict_yaml import build, finish
+from lob_backtest.strict_yaml import build, finish, parse_yaml
 from lob_backtest.training_figures import training_from
 
 
@@ -70,8 +68,8 @@ def _rules(report: dict[str, Any], overrides: list[str]) -> GatesConfig:
         if not equals or section != "gates" or not key:
             raise ConfigError(f"{text!r}: needs gates.key=value, e.g. gates.off=[grad_norm]")
         try:
-            raw[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            raw[key] = parse_yaml(value)
+        except ValueError as error:
             raise ConfigError(f"{text!r}: the value is not valid YAML") from error
     errors: list[str] = []
     return finish(build(GatesConfig, raw, "gates", errors), errors, "gate")
