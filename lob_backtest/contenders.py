@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from lob_backtest.baselines import BASELINES, BaselineInputs, fit_predict
-from lob_backtest.book import Book
+from lob_backtest.book import Book, IntArray
 from lob_backtest.errors import PredictionsError
 from lob_backtest.features import hand_features
 from lob_backtest.predictions import Predictions, concatenate
@@ -67,6 +68,8 @@ class Contest:
         check_book(self.model.test, self.book)
         if self.prepared is not None:
             check_complete(self.model.test, self.prepared)
+            if self.model.validation is not None:
+                check_complete(self.model.validation, self.prepared, part="validation")
         return {MODEL: self.model, **align_all(self.model, self.baselines)}
 
 
@@ -122,30 +125,53 @@ def check_book(table: Predictions, book: Book) -> None:
         )
 
 
-def check_complete(model: Predictions, prepared: Prepared) -> None:
-    """Refuse a table that is not exactly the test decisions of the folds.
+def check_complete(
+    model: Predictions, prepared: Prepared, *, part: Literal["validation", "test"] = "test"
+) -> None:
+    """Refuse a table that is not exactly the folds' decisions of a part, with their labels.
 
-    A model that may leave decisions out leaves out its misses, and scores as well as it likes.
+    A model that may leave decisions out leaves out its misses, and scores as well as it likes. And
+    what came true is said by the book: a table with other labels was made by other rules.
 
     Raises:
-        PredictionsError: planned decisions are missing, or there are others.
+        PredictionsError: planned decisions are missing, or there are others, or their labels or
+            label_end_ns are not those of the book.
     """
+    rows = [fold.test if part == "test" else fold.validation for fold in prepared.folds]
+    numbers = [np.full(own.size, fold.fold) for fold, own in zip(prepared.folds, rows, strict=True)]
+    every = np.concatenate(rows)
     planned = pd.MultiIndex.from_arrays(
-        [
-            np.concatenate([np.full(fold.test.size, fold.fold) for fold in prepared.folds]),
-            prepared.decisions.decided_ns[np.concatenate([fold.test for fold in prepared.folds])],
-        ]
+        [np.concatenate(numbers), prepared.decisions.decided_ns[every]]
     )
     given = pd.MultiIndex.from_arrays([model.fold, model.decided_ns])
     missing, others = planned.difference(given), given.difference(planned)
     if len(missing) or len(others):
         fold, decided_ns = (missing if len(missing) else others)[0]
         raise PredictionsError(
-            f"the predictions have {len(planned) - len(missing)} of the {len(planned)} test "
+            f"the predictions have {len(planned) - len(missing)} of the {len(planned)} {part} "
             f"decisions of the config's {len(prepared.folds)} folds, and {len(others)} that are "
             f"none of them (first {'missing' if len(missing) else 'other'}: fold {fold} at "
             f"decided_ns={decided_ns}); needs exactly these decisions; where a model has no view, "
             "give each class a third"
+        )
+    # Both are sorted by fold and decision.
+    labels = np.concatenate(
+        [prepared.labels(fold)[own] for fold, own in zip(prepared.folds, rows, strict=True)]
+    )
+    _refuse_other(model, part, "label", labels)
+    _refuse_other(model, part, "label_end_ns", prepared.moves.label_end_ns[every])
+
+
+def _refuse_other(model: Predictions, part: str, name: str, wanted: IntArray) -> None:
+    values: IntArray = getattr(model, name)
+    different = values != wanted
+    if different.any():
+        row = int(np.argmax(different))
+        raise PredictionsError(
+            f"{int(different.sum())} of {model.n} {part} decisions have another {name} than the "
+            f"book and the config's data.label give, first in fold {model.fold[row]} at "
+            f"decided_ns={model.decided_ns[row]}: got {values[row]}, needs {wanted[row]}; "
+            "lob-backtest label BOOK --config CONFIG -o FILE writes them"
         )
 
 

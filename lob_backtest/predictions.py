@@ -164,7 +164,9 @@ def write_instruments(tables: Sequence[Predictions], path: Path | str) -> None:
         for each in tables
     ]
     with atomic_path(path) as partial:
-        pq.write_table(pa.concat_tables(parts), partial, compression="zstd")
+        pq.write_table(
+            pa.concat_tables(parts), partial, compression="zstd", write_page_checksum=True
+        )
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -197,10 +199,26 @@ def _read_frame(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise FormatError(f"{path}: no such file; a predictions table (Parquet) is needed")
+    if path.stat().st_size == 0:
+        raise FormatError(f"{path}: the file is empty; write the predictions table again")
     try:
-        return pd.read_parquet(path)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            n_rows = file.metadata.num_rows
+            frame = file.read(use_threads=False).to_pandas(ignore_metadata=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FormatError(f"{path}: not a Parquet file ({error})") from error
+        reason = " ".join(str(error).split())
+        raise FormatError(
+            f"{path}: not a Parquet file, or a damaged one ({reason}); write the table again"
+        ) from error
+    if len(frame) != n_rows:
+        raise FormatError(
+            f"{path}: {len(frame)} rows where the file says that it has {n_rows}; it is damaged: "
+            "write the table again"
+        )
+    # The index of a data frame is written beside its columns; it is none of the table's.
+    index = [name for name in frame.columns if name.startswith("__index_level_")]
+    columns: pd.DataFrame = frame.drop(columns=index)
+    return columns
 
 
 def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Predictions:
@@ -208,7 +226,11 @@ def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Pre
     if sorted(frame.columns) != sorted(COLUMNS):
         missing = sorted(set(COLUMNS) - set(frame.columns))
         extra = sorted(set(frame.columns) - set(COLUMNS))
-        raise FormatError(f"{source}: missing columns {missing}, unknown columns {extra}")
+        twice = sorted(frame.columns[frame.columns.duplicated()].unique())
+        raise FormatError(
+            f"{source}: missing columns {missing}, unknown columns {extra}, columns given twice "
+            f"{twice}; needs {', '.join(COLUMNS)}, each once"
+        )
     if frame.empty:
         raise PredictionsError(f"{source}: the table is empty; needs at least one decision")
     instruments = frame["instrument"].unique().tolist()
@@ -231,6 +253,8 @@ def _integers(frame: pd.DataFrame, name: str, source: str) -> IntArray:
     values = frame[name].to_numpy()
     if values.dtype.kind not in "iu":
         raise FormatError(f"{source}: column {name} is {values.dtype}; needs int64, none missing")
+    if values.size and values.max() > np.iinfo(np.int64).max:  # unsigned; it would turn negative
+        raise FormatError(f"{source}: column {name} has {values.max()}; needs int64")
     return values.astype(np.int64)
 
 
@@ -253,18 +277,15 @@ def _check(table: Predictions) -> None:
     rules: list[tuple[npt.NDArray[np.bool_], str]] = [
         (np.any(~np.isfinite(table.probability), axis=1), "a probability that is NaN or infinite"),
         (np.any(table.probability < 0, axis=1), "a negative probability"),
-        (np.abs(table.probability.sum(axis=1) - 1) > _SUM_TOLERANCE,
+        (np.any(table.probability > 1 + _SUM_TOLERANCE, axis=1), "a probability above 1"),
+        (np.abs(np.clip(table.probability, 0, 2).sum(axis=1) - 1) > _SUM_TOLERANCE,
          "probabilities that do not sum to 1 within 1e-4"),
         (~np.isin(table.label, (UNKNOWN, DOWN, FLAT, UP)), "a label other than -1, 0, 1, 2"),
         (table.train_end_ns >= table.decided_ns,
          "train_end_ns >= decided_ns (the model had seen the future)"),
         (table.label_end_ns < table.decided_ns, "label_end_ns < decided_ns"),
     ]  # fmt: skip
-    step = np.diff(table.fold, prepend=table.fold[0])
-    least = 0 if table.is_pool else 1
-    within = np.diff(table.decided_ns, prepend=table.decided_ns[0] - 1) < least
-    rules.append((step < 0, "a fold number that goes back"))
-    rules.append(((step == 0) & within, "unsorted or duplicated decisions in a fold"))
+    rules += _order_rules(table)
     for bad, what in rules:
         if bad.any():
             row = int(np.argmax(bad))
@@ -272,3 +293,16 @@ def _check(table: Predictions) -> None:
                 f"{table.instrument}: {what} in {int(bad.sum())} of {n} rows, first in row {row} "
                 f"(fold {table.fold[row]}, decided_ns={table.decided_ns[row]})"
             )
+
+
+def _order_rules(table: Predictions) -> list[tuple[BoolArray, str]]:
+    """Comparisons, not differences: those of far numbers would wrap around."""
+    fold, decided_ns = table.fold, table.decided_ns
+    is_back = decided_ns[1:] < decided_ns[:-1]
+    if not table.is_pool:
+        is_back |= decided_ns[1:] == decided_ns[:-1]
+    return [
+        (np.append(False, fold[1:] < fold[:-1]), "a fold number that goes back"),
+        (np.append(False, (fold[1:] == fold[:-1]) & is_back),
+         "unsorted or duplicated decisions in a fold"),
+    ]  # fmt: skip

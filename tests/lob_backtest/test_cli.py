@@ -230,7 +230,7 @@ def test_gate_judges_again_by_other_limits(reports, capsys):
         (["gates.off=[gradnorm]"], "did you mean grad_norm"),
         (["gates.baseline=boosting"], "gates.baseline.boosting: unknown key"),
         (["walk_forward.train=5000"], "need 5100 decisions, got"),
-        (["data.label.horizon_events=4"], "labels differ from those of majority"),
+        (["data.label.horizon_events=4"], "test decisions have another label than the book"),
         (["--baselines", "majorty"], "majorty is none of the baselines majority, last_move"),
         (["--training", "none.json"], "none.json: no such file"),
         (["--validation", "none.parquet"], "none.parquet: no such file"),
