@@ -109,10 +109,12 @@ class BookFile:
         self.path = Path(path)
         with self._opened() as file, self._explained():
             schema, names = file.schema_arrow, file.schema_arrow.names
+            written = file.metadata.metadata or {}
             self.n_rows = int(file.metadata.num_rows)
             groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
         self.n_levels = _levels_of(schema, names, self.path)
         self.meta = _meta_of(schema, self.path)
+        self._refuse_other_meta(schema, written)
         self._refuse_other_length(sum(groups), least=min(groups, default=0))
 
     def batches(
@@ -138,6 +140,14 @@ class BookFile:
             raise FormatError(
                 f"{self.path}: {n_rows} rows where the file says that it has {self.n_rows}; it is "
                 "damaged: make the book table again with: lob-backtest import"
+            )
+
+    def _refuse_other_meta(self, schema: pa.Schema, written: dict[bytes, bytes]) -> None:
+        """The file has its metadata twice, and no checksum over either."""
+        if written.get(_META_KEY) != (schema.metadata or {}).get(_META_KEY):
+            raise FormatError(
+                f"{self.path}: the file contradicts itself about its instrument, tick size or "
+                "session; it is damaged: make the book table again with: lob-backtest import"
             )
 
     @contextmanager
