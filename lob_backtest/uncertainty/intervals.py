@@ -30,6 +30,8 @@ _BATCH = 4_000_000
 # A resample's error counts for at least this share of the sample's: one that drew almost no trade
 # has next to no error, and would make the interval endless.
 _LEAST_ERROR = 0.2
+# Below this share of the error of independent values an error is one of arithmetic.
+_BLIND = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +124,10 @@ def studentize(
     share = (np.arange(basis.shape[1])[:, None] < n_terms) / n_terms
     known = np.nan_to_num(influence)
     smooth = _extended(np.where(np.isnan(influence).any(axis=0), np.nan, 1.0), pairs, np.multiply)
-    error = np.sqrt((_extended(basis.T @ known, pairs) ** 2 * share).sum(axis=0)) * smooth
+    error = np.sqrt((_extended(basis.T @ known, pairs) ** 2 * share).sum(axis=0))
+    # Few cosines are blind to some patterns; what varies is never without an error.
+    plain = _extended(known, pairs).std(axis=0) / math.sqrt(n)
+    error = np.where(error < _BLIND * plain, plain, error) * smooth
     center = _extended(value, pairs)
     least = np.where(error > 0, _LEAST_ERROR * error, np.inf)
     resampled, scores = [], []

@@ -187,6 +187,8 @@ def mean_test(
         sure = same > 0 or (same < 0 and side == "two-sided")
         return math.nan, 0.0 if sure else 1.0, math.inf
     variance, degrees, factor = _variance(values, overlap, method)
+    if variance <= 0:  # a pattern that the kernel is blind to: better the plain variance than none
+        variance = float(values.var())
     statistic = float(values.mean() / math.sqrt(variance / n)) * factor
     return statistic, _p_value(statistic, degrees, side), degrees
 

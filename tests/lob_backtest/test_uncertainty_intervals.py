@@ -12,6 +12,7 @@ from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.uncertainty import intervals, stationary_bootstrap_indices
 from lob_backtest.uncertainty.intervals import Studentized, studentize, unanimous_interval
+from lob_backtest.uncertainty.long_run import cosines
 from tests.lob_backtest.coverage import CASES, intervals_by_method, studentized_mean
 
 
@@ -203,3 +204,19 @@ def test_studentized_intervals_cover_where_percentiles_do_not() -> None:
             covered[method] += limits[method][0] <= case.mean <= limits[method][1]
     assert 0.90 <= covered["used"] / 150 <= 0.99
     assert covered["percentile"] < covered["used"]
+
+
+def test_a_pattern_that_the_cosines_do_not_see_still_has_an_error() -> None:
+    # The third cosine itself: the first two are orthogonal to it.
+    series = cosines(60, 3)[:, 2]
+    found = studentize(
+        np.array([0.1]),
+        series[:, None],
+        lambda drawn: 0.1 + series[drawn].mean(axis=1, keepdims=True),
+        n_terms=np.array([2]),
+        mean_block=1.0,
+        n_resamples=50,
+        rng=np.random.default_rng(0),
+    )
+    assert found.error == pytest.approx([1 / math.sqrt(60)])
+    assert found.p_value(0) > 0.05

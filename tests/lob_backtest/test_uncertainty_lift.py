@@ -180,3 +180,13 @@ def test_the_cosines_keep_the_size_that_plain_variances_lose() -> None:
     assert rates["cosines"] <= 0.10
     power = rejection_rates(3000, horizon=10, skills=(0.5, 0.1), n_tables=40, seed=1)
     assert power["cosines"] > 0.8
+
+
+def test_a_pattern_that_the_kernel_does_not_see_still_has_a_variance() -> None:
+    # Alternating values with equal weights up to lag 1: V = 1 - 2 * 5/6 < 0, falling ones 1 - 5/6.
+    values = np.array([1.5, -0.5] * 3)
+    statistic, p_value, _ = mean_test(values, overlap=np.full(6, 2), method="newey_west")
+    assert math.isfinite(statistic)
+    assert 0 < p_value < 1
+    # with lag 5 the falling weights add up to nothing of [1, -1] * 3 but a rounding
+    assert math.isfinite(mean_test(values - 0.5, overlap=np.full(6, 6), method="newey_west")[0])
