@@ -131,6 +131,20 @@ class Account:
         closed = np.bincount(bar, minlength=n_bars)
         return np.column_stack([closed, np.bincount(bar, won, minlength=n_bars)])
 
+    def decisions_per_bar(self, fold: IntArray, decided_ns: IntArray) -> FloatArray:
+        """``(B,)`` how many decisions were made in each bar.
+
+        Args:
+            fold, decided_ns: ``(D,)`` of each decision, by fold and time.
+        """
+        counts = np.zeros(self.bar_end_ns.size)
+        for number in np.unique(fold):
+            bars = _of_fold(self.fold, int(number))
+            made = np.searchsorted(self.bar_end_ns[bars], decided_ns[fold == number])
+            made = np.minimum(made, bars.stop - bars.start - 1)
+            counts[bars] = np.bincount(made, minlength=bars.stop - bars.start)
+        return counts
+
     @property
     def is_bankrupt(self) -> bool:
         """Whether the equity was 0 or below at the end of a bar."""

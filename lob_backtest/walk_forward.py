@@ -27,7 +27,7 @@ from lob_backtest.figures import (
 )
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import confusion_matrix, reliability_bins
-from lob_backtest.predictions import pool
+from lob_backtest.predictions import Predictions, pool
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.questions import statistics_of
 from lob_backtest.resampling import (
@@ -158,8 +158,8 @@ def score_many(
     )
     rng = np.random.default_rng(seed)
     of_decisions = classification_intervals(outcome.tables, n_resamples=n_resamples, rng=rng)
-    of_bars = _trading_intervals(traded, n_resamples=n_resamples, rng=rng)
     test = outcome.tables[MODEL]
+    of_bars = _trading_intervals(traded, test, n_resamples=n_resamples, rng=rng)
     folds = [fold_figures(fold, outcome, contests) for fold in test.folds]
     aggregate = aggregate_figures(outcome, of_decisions, of_bars)
     judged = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
@@ -225,13 +225,13 @@ def _trade(
 
 
 def _trading_intervals(
-    traded: Traded | None, *, n_resamples: int, rng: np.random.Generator
+    traded: Traded | None, test: Predictions, *, n_resamples: int, rng: np.random.Generator
 ) -> Intervals | None:
     if traded is None:
         return None
     return trading_intervals(
         traded.accounts,
-        {name: account.closings for name, account in traded.accounts.items()},
+        traded.accounts[MODEL].decisions_per_bar(test.fold, test.decided_ns),
         periods_per_year=traded.periods_per_year,
         n_resamples=n_resamples,
         rng=rng,

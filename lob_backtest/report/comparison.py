@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import FloatArray, IntArray
-from lob_backtest.metrics import CLASSIFICATION_KEYS, ECE_BINS, N_CLASSES, TRADING_KEYS
+from lob_backtest.metrics import CLASSIFICATION_KEYS, ECE_BINS, N_CLASSES
 from lob_backtest.report.pairing import (
     CLASSIFICATION_PAIRED,
     MONEY_PAIRED,
@@ -21,13 +21,13 @@ from lob_backtest.report.pairing import (
     pair,
 )
 from lob_backtest.report.words import MEASURES
-from lob_backtest.resampling.bars import bar_figures
 from lob_backtest.resampling.cells import Figures
 from lob_backtest.resampling.decisions import decision_figures, hits
 from lob_backtest.resampling.draw import LEVEL, METHOD, Draw, Lead, intervals_of
 from lob_backtest.uncertainty.comparisons import holm
 
 _OTHER, _FIRST = "other", "first"
+_ROUNDING = 1e-12  # of sums of squares: what it leaves of nothing
 
 
 def compare_reports(
@@ -103,12 +103,13 @@ def _drawn(
                      pace=hits(sums[0]) - hits(sums[1]))  # fmt: skip
         leads |= _leads(draw, CLASSIFICATION_PAIRED, n_resamples, rng)
     if blocks and "money" not in pairing.why_not:
-        sums = [_bar_sums(own, rows) for own, rows in blocks]
-        bars = column(first["blocks"], "bars", pairing.first)
+        decided = column(first["blocks"], "n", pairing.first)
+        sums = [_bar_sums(own, rows, decided) for own, rows in blocks]
         per_year = (first.get("annualisation") or {}).get("periods_per_year") or 1.0
-        figures = partial(bar_figures, n_bars=int(bars.sum()), periods_per_year=per_year)
-        draw = _draw(first["blocks"], pairing.first, sums, TRADING_KEYS, figures, counts=bars,
-                     overlap=1.0, pace=sums[0][:, 1] - sums[1][:, 1])  # fmt: skip
+        figures = partial(_money, decided=float(sums[1][:, 0].sum()), periods_per_year=per_year)
+        draw = _draw(first["blocks"], pairing.first, sums, MONEY_PAIRED, figures,
+                     counts=sums[1][:, 1], overlap=1.0,
+                     pace=sums[0][:, 2] - sums[1][:, 2])  # fmt: skip
         leads |= _leads(draw, MONEY_PAIRED, n_resamples, rng)
     return leads
 
@@ -157,13 +158,31 @@ def _decision_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
     return np.column_stack([confusion, bins, column(blocks, "brier", rows)])
 
 
-def _bar_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
-    """Sums as ``resampling.bars`` has them; nothing is known of losses, turnover and trades."""
-    zeros = np.zeros(rows.size)
-    bars, net, square, gross = (
-        column(blocks, name, rows) for name in ("bars", "net", "square_net", "gross")
-    )
-    return np.column_stack([bars, net, square, zeros, gross, zeros, zeros, zeros, zeros])
+def _bar_sums(blocks: Mapping[str, Any], rows: IntArray, decided: FloatArray) -> FloatArray:
+    """``(C, 5)`` decisions, bars, and sums over the bars: net return, its square, gross return."""
+    names = ("bars", "net", "square_net", "gross")
+    return np.column_stack([decided, *(column(blocks, name, rows) for name in names)])
+
+
+def _money(sums: FloatArray, *, decided: float, periods_per_year: float) -> FloatArray:
+    """``(r, 4)`` figures in the order of ``MONEY_PAIRED`` of ``(r, P, 5)`` sums.
+
+    Returns are scaled to the decisions that there were: a draw with busy blocks in it holds more of
+    them. NaN for a ratio without deviation.
+    """
+    n_decided, n, net, square, gross = np.moveaxis(sums.sum(axis=1), 1, 0)
+    scale = np.where(n_decided > 0, decided / np.maximum(n_decided, 1.0), 1.0)
+    spread = square - net**2 / np.maximum(n, 1.0)
+    varies = (n > 1) & (spread > _ROUNDING * square)
+    deviation = np.sqrt(np.where(varies, spread, np.nan) / np.maximum(n - 1, 1.0))
+    year = np.sqrt(periods_per_year)
+    found = {
+        "net_return": net * scale,
+        "gross_return": gross * scale,
+        "sharpe": year * net / np.maximum(n, 1.0) / deviation,
+        "volatility": year * np.where(varies, deviation, 0.0),
+    }
+    return np.column_stack([found[key] for key in MONEY_PAIRED])
 
 
 def _difference(

@@ -98,7 +98,7 @@ def label_overlap(table: Predictions) -> float:
 
 def trading_intervals(
     accounts: Mapping[str, Account],
-    closings: Mapping[str, FloatArray] | None = None,
+    decisions: FloatArray | None = None,
     *,
     periods_per_year: float,
     n_resamples: int,
@@ -109,30 +109,32 @@ def trading_intervals(
     Args:
         accounts: by strategy, on the same bars. The first one's returns set the block length, and
             it leads.
-        closings: by strategy, ``(B, 2)`` round trips that closed in each bar, and those that won;
-            None takes the accounts' own.
+        decisions: ``(B,)`` test decisions in each bar, ``account.decisions_per_bar``: what adds up
+            is of so many decisions; None takes as many in each bar.
         periods_per_year: bars in a year.
         n_resamples: at least 1.
         rng: randomness.
     """
     cells = Cells.of(next(iter(accounts.values())).fold)
-    closed = closings or {name: account.closings for name, account in accounts.items()}
-    sums = [bar_sums(account, closed[name], cells) for name, account in accounts.items()]
+    made = np.ones(cells.n) if decisions is None else decisions
+    sums = [bar_sums(account, made, cells) for account in accounts.values()]
     draw = Draw(
         names=list(accounts),
         keys=TRADING_KEYS,
         cells=cells,
         sums=sums,
-        figures=partial(bar_figures, n_bars=cells.n, periods_per_year=periods_per_year),
+        figures=partial(
+            bar_figures, n_decisions=float(made.sum()), periods_per_year=periods_per_year
+        ),
         overlap=1.0,
-        pace=sums[0][:, 1] / cells.length,
+        pace=sums[0][:, 2] / cells.length,
         paths={
             DRAWDOWN: [
                 (max_drawdown(account.equity), partial(drawdowns, equity_steps(account, cells)))
                 for account in accounts.values()
             ]
         },
-        shares={"hit_rate": [float(closed[name][:, 0].sum()) for name in accounts]},
+        shares={"hit_rate": [float(account.closings[:, 0].sum()) for account in accounts.values()]},
     )
     return intervals_of(draw, n_resamples=n_resamples, rng=rng)
 

@@ -1,7 +1,8 @@
 """The figures of a portfolio for any draw of clock bars, from sums over cells.
 
 The same figures as ``metrics.portfolio_metrics`` gives. What adds up over time (returns, turnover,
-trades, costs) is scaled to the number of bars that there were.
+trades, costs) is scaled to the number of decisions that there were: a draw with busy bars in it
+holds more of them, but the test blocks are so many decisions long, however busy they were.
 """
 
 import math
@@ -18,40 +19,43 @@ DRAWDOWN = "max_drawdown"
 _ROUNDING = 1e-12
 
 
-def bar_sums(account: Account, closings: FloatArray, cells: Cells) -> FloatArray:
-    """``(C, 9)`` sums over the bars of each cell.
+def bar_sums(account: Account, decisions: FloatArray, cells: Cells) -> FloatArray:
+    """``(C, 10)`` sums over the bars of each cell.
 
-    In this order: bars, net return, its square, its losses' square, gross return, turnover, trades,
-    wins, costs.
+    In this order: bars, decisions, net return, its square, its losses' square, gross return,
+    turnover, trades, wins, costs.
 
     Args:
         account: on the bars of the cells.
-        closings: ``(B, 2)`` round trips that closed in each bar, and how many of them won.
+        decisions: ``(B,)`` decided in each bar.
         cells: of the bars.
     """
     returns, capital = account.net_returns, account.capital
     rows = np.column_stack(
         [
             np.ones(returns.size),
+            decisions,
             returns,
             returns**2,
             np.minimum(returns, 0.0) ** 2,
             account.gross_pnl / capital,
             account.traded_notional / capital,
-            closings,
+            account.closings,
             account.fees_paid + account.spread_paid,
         ]
     )
     return cells.sums(rows)
 
 
-def bar_figures(sums: FloatArray, *, n_bars: int, periods_per_year: float) -> FloatArray:
-    """``(r, M)`` figures in the order of ``TRADING_KEYS`` of ``(r, P, 9)`` sums.
+def bar_figures(sums: FloatArray, *, n_decisions: float, periods_per_year: float) -> FloatArray:
+    """``(r, M)`` figures in the order of ``TRADING_KEYS`` of ``(r, P, 10)`` sums.
 
     NaN where there is none; ``max_drawdown`` is always NaN here, see ``drawdowns``.
     """
-    n, net, square, losses, gross, traded, trades, wins, costs = np.moveaxis(sums.sum(axis=1), 1, 0)
-    scale = n_bars / np.maximum(n, 1)
+    n, decided, net, square, losses, gross, traded, trades, wins, costs = np.moveaxis(
+        sums.sum(axis=1), 1, 0
+    )
+    scale = n_decisions / np.maximum(decided, 1)
     mean = net / np.maximum(n, 1)
     spread = square - n * mean**2
     varies = (n > 1) & (spread > _ROUNDING * square)

@@ -106,12 +106,13 @@ def test_trading_figures_of_draws_match_the_plain_metrics(most: int) -> None:
     own = accounts()["model"]
     cells = Cells.of(own.fold, most=most)
     drawn = np.random.default_rng(2).integers(0, cells.count, (4, cells.count))
-    sums = totals(cells, bar_sums(own, own.closings, cells), drawn)
-    figures = bar_figures(sums, n_bars=cells.n, periods_per_year=252.0)
+    decided = np.random.default_rng(3).integers(1, 9, cells.n).astype(np.float64)
+    sums = totals(cells, bar_sums(own, decided, cells), drawn)
+    figures = bar_figures(sums, n_decisions=decided.sum(), periods_per_year=252.0)
     for found, row in zip(figures, drawn, strict=True):
         bars = rows_of(cells, row)
         returns, closed = own.net_returns[bars], own.closings[bars].sum(axis=0)
-        scale = cells.n / bars.size
+        scale = decided.sum() / decided[bars].sum()
         expected = {
             "gross_return": own.gross_pnl[bars].sum() * scale,
             "net_return": returns.sum() * scale,
@@ -145,8 +146,8 @@ def test_drawdowns_of_draws_match_the_plain_metric() -> None:
 def test_figures_of_all_cells_are_the_reports() -> None:
     own, table = accounts()["model"], pair()["model"]
     cells = Cells.of(own.fold, most=70)
-    each = partial(bar_figures, n_bars=cells.n, periods_per_year=252.0)
-    value, _ = influence(cells, bar_sums(own, own.closings, cells), each)
+    each = partial(bar_figures, n_decisions=cells.n, periods_per_year=252.0)
+    value, _ = influence(cells, bar_sums(own, np.ones(cells.n), cells), each)
     expected = portfolio_metrics(own, periods_per_year=252.0) | {"max_drawdown": np.nan}
     assert dict(zip(TRADING_KEYS, value, strict=True)) == pytest.approx(expected, nan_ok=True)
     cells = Cells.of(table.fold, most=70)
@@ -282,10 +283,9 @@ def test_an_undefined_figure_has_no_interval() -> None:
 
 def test_trades_that_all_won_may_still_lose() -> None:
     own = accounts()["model"]
-    won = np.column_stack([own.closings[:, 0]] * 2)
+    own = replace(own, trades=replace(own.trades, gross_pnl=own.trades.costs + 1.0))
     found = trading_intervals(
         {"model": own},
-        {"model": won},
         periods_per_year=1.0,
         n_resamples=20,
         rng=np.random.default_rng(0),
@@ -378,3 +378,19 @@ def test_the_overfitting_section_needs_candidates_that_differ() -> None:
     assert overfitting_section({"a": returns["0"], "b": returns["0"]}) is None
     assert overfitting_section({"a": returns["0"][:7], "b": returns["1"][:7]}) is None
     assert overfitting_section({}) is None
+
+
+def test_busy_bars_do_not_widen_what_so_many_decisions_earn() -> None:
+    # Each decision costs the same; how many fall into a bar is all that varies.
+    rng = np.random.default_rng(5)
+    decided = rng.integers(1, 20, 400).astype(np.float64)
+    calm = traded(400, rng, flat=10, held=1, edge=0.0)
+    paid = replace(calm, gross_pnl=-0.01 * decided, fees_paid=0 * decided, spread_paid=0 * decided)
+    low, high = trading_intervals(
+        {"model": paid}, decided, periods_per_year=1.0, n_resamples=200, rng=rng
+    ).of["model"]["net_return"]
+    assert low == pytest.approx(high)
+    low, high = trading_intervals(
+        {"model": paid}, periods_per_year=1.0, n_resamples=200, rng=rng
+    ).of["model"]["net_return"]
+    assert high - low > 0.05 * abs(low)
