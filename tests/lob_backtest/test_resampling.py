@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lob_backtest.account import Account
@@ -71,6 +71,7 @@ def rows_of(cells: Cells, drawn: IntArray) -> IntArray:
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=6), st.integers(1, 60))
+@settings(max_examples=50, deadline=None)
 def test_cells_are_stretches_of_about_equal_length_within_parts(
     lengths: list[int], most: int
 ) -> None:

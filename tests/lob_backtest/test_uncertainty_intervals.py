@@ -146,7 +146,7 @@ def test_resamples_are_drawn_in_batches_of_bounded_size(monkeypatch: pytest.Monk
 
 
 @given(st.floats(-100, 100), st.floats(0.01, 100), st.integers(0, 20))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_intervals_move_and_stretch_with_the_values(shift: float, scale: float, seed: int) -> None:
     series = np.random.default_rng(seed).normal(size=60)
 

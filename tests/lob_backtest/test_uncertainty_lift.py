@@ -67,7 +67,7 @@ def test_contributions_to_f1_by_hand() -> None:
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=4, max_size=60),
     st.integers(1, 3),
 )
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_contributions_to_f1_add_up_to_it(pairs: list[tuple[int, int]], n_folds: int) -> None:
     labels, said = np.array(pairs, dtype=np.int64).T
     fold = np.arange(labels.size) * n_folds // labels.size

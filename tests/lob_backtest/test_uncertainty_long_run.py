@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lob_backtest.book import FloatArray
@@ -19,6 +19,7 @@ def series_of(n: int, seed: int = 0) -> FloatArray:
 
 
 @given(st.integers(2, 60), st.integers(1, 59))
+@settings(max_examples=30, deadline=None)  # the first matrix product wakes the linear algebra
 def test_cosines_are_orthogonal_with_mean_zero(n: int, n_terms: int) -> None:
     wave = cosines(n, min(n_terms, n - 1))
     assert wave.T @ wave / n == pytest.approx(np.eye(wave.shape[1]), abs=1e-9)
