@@ -92,54 +92,55 @@ def _drawn(
 ) -> dict[str, Lead]:
     """By figure, the other report's lead over the first on their common blocks."""
     leads: dict[str, Lead] = {}
-    blocks = [(other["blocks"], pairing.other), (first["blocks"], pairing.first)] if (
-        pairing.first.size
-    ) else []  # fmt: skip
-    if blocks and "classification" not in pairing.why_not:
+    if pairing.first.size == 0:
+        return leads
+    blocks = [(other["blocks"], pairing.other), (first["blocks"], pairing.first)]
+    if "classification" not in pairing.why_not:
         sums = [_decision_sums(own, rows) for own, rows in blocks]
         overlap = (first.get("label_statistics") or {}).get("mean_overlap") or 1.0
-        draw = _draw(first["blocks"], pairing.first, sums, CLASSIFICATION_KEYS, decision_figures,
-                     counts=column(first["blocks"], "n", pairing.first), overlap=overlap,
-                     pace=hits(sums[0]) - hits(sums[1]))  # fmt: skip
+        draw = _draw(blocks[1], sums, CLASSIFICATION_KEYS, decision_figures, counts="n",
+                     overlap=overlap, pace=hits(sums[0]) - hits(sums[1]))  # fmt: skip
         leads |= _leads(draw, CLASSIFICATION_PAIRED, n_resamples, rng)
-    if blocks and "money" not in pairing.why_not:
-        decided = column(first["blocks"], "n", pairing.first)
-        sums = [_bar_sums(own, rows, decided) for own, rows in blocks]
+    if "money" not in pairing.why_not:
+        sums = [_bar_sums(own, rows) for own, rows in blocks]
         per_year = (first.get("annualisation") or {}).get("periods_per_year") or 1.0
-        figures = partial(_money, decided=float(sums[1][:, 0].sum()), periods_per_year=per_year)
-        draw = _draw(first["blocks"], pairing.first, sums, MONEY_PAIRED, figures,
-                     counts=sums[1][:, 1], overlap=1.0,
-                     pace=sums[0][:, 2] - sums[1][:, 2])  # fmt: skip
+        figures = partial(_money, n_bars=float(sums[1][:, 0].sum()), periods_per_year=per_year)
+        draw = _draw(blocks[1], sums, MONEY_PAIRED, figures, counts="bars", overlap=1.0,
+                     pace=sums[0][:, 1] - sums[1][:, 1])  # fmt: skip
         leads |= _leads(draw, MONEY_PAIRED, n_resamples, rng)
     return leads
 
 
 def _draw(
-    blocks: Mapping[str, Any],
-    rows: IntArray,
+    first: tuple[Mapping[str, Any], IntArray],
     sums: Sequence[FloatArray],
     keys: Sequence[str],
     figures: Figures,
     *,
-    counts: FloatArray,
+    counts: str,
     overlap: float,
     pace: FloatArray,
 ) -> Draw:
     """Only blocks with decisions or bars are drawn; empty ones would pass for calm ones.
 
     Args:
-        counts: decisions or bars of each block.
+        first: blocks of the first report, and which of them are common.
+        sums: of the other report and of the first.
+        keys, figures: what is computed from sums.
+        counts: column that says how many decisions or bars a block has.
         overlap: decisions that share a part of a label, 1 for bars.
         pace: how far the two reports are apart in each block.
     """
-    full = counts > 0
+    blocks, rows = first
+    each = column(blocks, counts, rows)
+    full = each > 0
     return Draw(
         names=[_OTHER, _FIRST],
         keys=list(keys),
         cells=cells_of(blocks, rows[full]),
         sums=[own[full] for own in sums],
         figures=figures,
-        overlap=max(1.0, overlap / float(counts[full].mean())),  # in blocks
+        overlap=max(1.0, overlap / float(each[full].mean())),  # in blocks
         pace=pace[full],
     )
 
@@ -158,20 +159,20 @@ def _decision_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
     return np.column_stack([confusion, bins, column(blocks, "brier", rows)])
 
 
-def _bar_sums(blocks: Mapping[str, Any], rows: IntArray, decided: FloatArray) -> FloatArray:
-    """``(C, 5)`` decisions, bars, and sums over the bars: net return, its square, gross return."""
-    names = ("bars", "net", "square_net", "gross")
-    return np.column_stack([decided, *(column(blocks, name, rows) for name in names)])
+def _bar_sums(blocks: Mapping[str, Any], rows: IntArray) -> FloatArray:
+    """``(C, 4)`` bars, and sums over them: net return, its square, gross return."""
+    return np.column_stack(
+        [column(blocks, name, rows) for name in ("bars", "net", "square_net", "gross")]
+    )
 
 
-def _money(sums: FloatArray, *, decided: float, periods_per_year: float) -> FloatArray:
-    """``(r, 4)`` figures in the order of ``MONEY_PAIRED`` of ``(r, P, 5)`` sums.
+def _money(sums: FloatArray, *, n_bars: float, periods_per_year: float) -> FloatArray:
+    """``(r, 4)`` figures in the order of ``MONEY_PAIRED`` of ``(r, P, 4)`` sums.
 
-    Returns are scaled to the decisions that there were: a draw with busy blocks in it holds more of
-    them. NaN for a ratio without deviation.
+    Returns are scaled to the bars that there were, NaN stands for a ratio without deviation.
     """
-    n_decided, n, net, square, gross = np.moveaxis(sums.sum(axis=1), 1, 0)
-    scale = np.where(n_decided > 0, decided / np.maximum(n_decided, 1.0), 1.0)
+    n, net, square, gross = np.moveaxis(sums.sum(axis=1), 1, 0)
+    scale = n_bars / np.maximum(n, 1.0)
     spread = square - net**2 / np.maximum(n, 1.0)
     varies = (n > 1) & (spread > _ROUNDING * square)
     deviation = np.sqrt(np.where(varies, spread, np.nan) / np.maximum(n - 1, 1.0))

@@ -16,6 +16,7 @@ from lob_backtest.report.plots.drawing import (
     one_axes,
 )
 
+_CONFIDENCE_TICKS = (0.4, 0.6, 0.8, 1.0)  # none in the corner, where another axis has its own
 _FEWEST = 30  # decisions; an accuracy of fewer is not drawn
 
 
@@ -36,6 +37,7 @@ def reliability(report: Mapping[str, Any], palette: Palette) -> Plot | None:
         confidence, accuracy, s=18 + 420 * share, color=palette.accent, linewidth=0, zorder=3
     )
     axes.set_xlim(0.3, 1.0)
+    axes.set_xticks(_CONFIDENCE_TICKS)
     axes.set_ylim(0, 1)
     axes.set_xlabel("confidence in the class it says")
     ece = (report["aggregate"].get("ece") or {}).get("value")
@@ -61,6 +63,7 @@ def confidence(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     below.bar(at, [row["share"] for row in rows], width=0.035, color=palette.accent, alpha=0.7)
     below.set_ylim(0, 1)
     below.set_xlim(0.3, 1.0)
+    below.set_xticks(_CONFIDENCE_TICKS)
     below.set_yticks([0, 1], ["0", "1"])
     below.set_xlabel("confidence of at least")
     first, last = rows[0], rows[-1]
