@@ -9,7 +9,6 @@ blanks, fields may be quoted. Several symbols are interleaved; a book has one. S
 The market never closes.
 """
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pyarrow as pa
 from lob_backtest.book import BookMeta
 from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import FileSource, Side, integers, matrix, needed, texts, to_rows
-from lob_backtest.io.opening import first_lines
+from lob_backtest.io.opening import first_rows
 from lob_backtest.io.stream import Counts, ImportOptions, Rows
 from lob_backtest.io.tables import Place, TextTable
 
@@ -106,7 +105,7 @@ def _parsed(place: Place, batch: pa.RecordBatch, n_levels: int, tick_size: float
 
 
 def _first_symbol(path: Path) -> str:
-    fields = next(csv.reader(first_lines(path, _WANTED, 1)), [])
+    fields = next(iter(first_rows(path, _WANTED, 1)), [])
     return fields[2].strip(_PADDING) if len(fields) > 2 else ""
 
 

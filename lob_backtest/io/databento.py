@@ -15,7 +15,6 @@ are rows: ``databento_records``. DBN: ``dbn``.
 Reference: https://databento.com/docs/schemas/mbp-10
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from lob_backtest.io.databento_records import Records, event_rows
 from lob_backtest.io.dbn import DbnFile, is_dbn, open_dbn
 from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import FileSource, Side, integers, matrix, needed, texts
-from lob_backtest.io.opening import first_lines
+from lob_backtest.io.opening import first_rows
 from lob_backtest.io.stream import Counts, ImportOptions
 from lob_backtest.io.tables import Place, TextTable
 
@@ -177,8 +176,7 @@ def open_databento(path: Path, options: ImportOptions) -> FileSource:
 
 
 def _open_csv(path: Path) -> CsvFile:
-    lines = list(csv.reader(first_lines(path, _WANTED, _LINES_LOOKED_AT)))
-    header, rows = lines[0], lines[1:]
+    header, *rows = first_rows(path, _WANTED, _LINES_LOOKED_AT) or [[]]
     names = _unique(header)
     levels = 0
     while {f"{side}_{what}_{levels:02}" for side in ("ask", "bid") for what in ("px", "sz")} <= set(

@@ -132,7 +132,9 @@ def open_dbn(path: Path) -> DbnFile:
         encoded = _metadata(file, path)
     try:
         metadata = native.Metadata.decode(encoded)
-    except (native.DBNError, ValueError) as error:
+        symbols = symbology.InstrumentMap()
+        symbols.insert_metadata(metadata)
+    except Exception as error:  # the package has no common exception for damaged metadata
         raise FormatError(
             f"{path}: cannot be read ({error}); needs {_WANTED}; fetch it again if it was cut off"
         ) from error
@@ -141,8 +143,6 @@ def open_dbn(path: Path) -> DbnFile:
         raise FormatError(f"{path}: got the schema {schema}; needs {_WANTED}")
     record, levels = _SCHEMAS[schema]
     fields = [*getattr(native, record)._dtypes, *([("ts_out", "u8")] if metadata.ts_out else [])]
-    symbols = symbology.InstrumentMap()
-    symbols.insert_metadata(metadata)
     return DbnFile(path=path, dtype=np.dtype(fields), levels=levels, symbols=symbols)
 
 

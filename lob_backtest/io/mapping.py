@@ -4,7 +4,6 @@ Every line is a row of the book. Nothing is guessed: not the tick, not the unit 
 level is best.
 """
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +19,7 @@ from lob_backtest.io.instruments import Chosen
 from lob_backtest.io.ladders import FileSource, Side, matrix, needed, texts, to_rows
 from lob_backtest.io.mapping_times import time_ns
 from lob_backtest.io.mapping_yaml import SIDES, Column, Mapping, load_mapping
-from lob_backtest.io.opening import first_lines, opened
+from lob_backtest.io.opening import first_rows, opened
 from lob_backtest.io.stream import Counts, ImportOptions, Rows
 from lob_backtest.io.tables import Place, TextTable, parquet_batches, parquet_file
 
@@ -187,10 +186,8 @@ def _text(mapping: Mapping, names: list[str], wanted: str) -> TextTable:
 
 def _text_columns(path: Path, mapping: Mapping, wanted: str) -> list[str]:
     text = mapping.text
-    lines = first_lines(path, wanted, text.skip_lines + 1)
-    if len(lines) <= text.skip_lines:
-        raise FormatError(f"{path}: {len(lines)} lines; needs {wanted} after {text.skip_lines}")
-    fields = next(csv.reader([lines[-1]], delimiter=text.delimiter), [])
+    rows = first_rows(path, wanted, 1, skip=text.skip_lines, delimiter=text.delimiter)
+    fields = next(iter(rows), [])
     if not text.header:
         return [_NUMBERED.format(i + 1) for i in range(len(fields))]
     return fields

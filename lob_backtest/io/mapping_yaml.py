@@ -133,8 +133,8 @@ class TextFormat:
     skip_lines: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.delimiter) != 1:
-            raise ConfigError(f"delimiter: got {self.delimiter!r}; needs one character")
+        if len(self.delimiter) != 1 or not self.delimiter.isascii() or self.delimiter in '"\r\n':
+            raise ConfigError(f"delimiter: got {self.delimiter!r}; needs one character, as ;")
         if self.skip_lines < 0:
             raise ConfigError(f"skip_lines: got {self.skip_lines}; needs 0 or more")
 

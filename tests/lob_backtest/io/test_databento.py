@@ -189,6 +189,7 @@ def test_a_file_that_never_ends_an_event_is_refused(tmp_path: Path) -> None:
         (",128,30.1", ",x,30.1", "line 2: flags='x' is no whole number"),
         (",128,30.1", ",,30.1", "line 2: flags is missing"),
         ("2025-04-03T13:30:00.000000001Z", "13:30", "line 2: ts_recv='13:30' is no time"),
+        ("ts_recv", "ts\rrecv", "cannot be read .*fetch the file again"),
         ("flags", "flag", "got the columns ts_recv, ts_event, .*needs a Databento csv"),
         ("bid_px_00", "bid_px", "needs a Databento csv"),
     ],

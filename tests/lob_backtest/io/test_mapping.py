@@ -142,6 +142,7 @@ def test_every_error_of_a_mapping_is_shown_at_once(tmp_path: Path) -> None:
          "give one of them"),
         ({"time": {"column": "time", "unit": "s"}}, "no column time"),
         ({"text": {"delimiter": ";;"}}, "delimiter: got ';;'; needs one character"),
+        ({"text": {"delimiter": "\n"}}, "delimiter: got .* needs one character"),
         ({"levels": {**LEVELS, "ask_price": "ap{level}"}},
          r"no column ap1 \(did you mean ap01\?\), ap2 \(did you mean ap02\?\)"),
     ],
