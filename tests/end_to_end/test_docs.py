@@ -54,6 +54,15 @@ def test_the_decisions_table_keeps_its_parts_apart_in_time(followed: Path) -> No
         assert (test["train_end_ns"] < test["decided_ns"]).all()
 
 
+def test_the_python_of_the_page_on_alarms_runs() -> None:
+    text = (ROOT / "docs/alarms.md").read_text(encoding="utf-8")
+    codes = [code for kind, code in FENCE.findall(text) if kind == "python"]
+    assert len(codes) == 1
+    found: dict[str, object] = {}
+    exec(compile(codes[0], "docs/alarms.md", "exec"), found)
+    assert "0 of" in found["alarm"].reason  # type: ignore[attr-defined]
+
+
 def test_no_torch_was_needed(followed: Path) -> None:
     import subprocess
 

@@ -35,7 +35,8 @@ from lob_backtest.synthetic import synthetic_book
 from lob_backtest.walk_forward import score
 from tests.lob_backtest.books import book_from_mids, seconds
 
-FIXED_KINDS = ("mid_move", "smoothed", "smoothed_forward")
+KINDS = ("mid_move", "smoothed", "smoothed_forward", "triple_barrier", "executable")
+PRICED = BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0)
 
 
 def prepared_book(
@@ -49,7 +50,7 @@ def prepared_book(
         window=40,
     )
     blocks = WalkForwardConfig(train=rows // 10, validation=rows // 40, test=rows // 10)
-    return book, prepare(book, data=data, walk_forward=blocks)
+    return book, prepare(book, data=data, walk_forward=blocks, backtest=PRICED)
 
 
 def answered(prepared: Prepared, answer) -> Predictions:  # type: ignore[no-untyped-def]
@@ -116,7 +117,7 @@ def test_captured_is_the_share_of_moves_on_the_side_that_was_taken_by_hand() -> 
     assert captured(seen) == (3 - 2 - 5) / (3 + 2 + 5)  # flat was said at the last one
 
 
-@pytest.mark.parametrize("kind", FIXED_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_canary_is_caught_a_hundred_times_of_a_hundred(kind: str) -> None:
     missed = []
     for seed in range(100):
@@ -135,7 +136,7 @@ def clean_alarms(seed: int) -> list[str]:
     model = tables.pop("logistic" if seed % 4 < 2 else "boosting")
     report = score(
         book, model, tables, prepared=prepared, seed=seed, n_resamples=20, check=True,
-        backtest=BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0),
+        backtest=PRICED,
         gates=GatesConfig(off=["train_eval_gap", "grad_norm"]),
     )  # fmt: skip
     return [alarm["name"] for alarm in report["alarms"] if alarm["raised"]]
