@@ -364,8 +364,8 @@ def main(arguments: list[str]) -> None:
     for name, table in TABLES.items():
         made = table(1000 if name != "figures" else 500)
         print(made, end="\n\n")
-        block = re.compile(f"(<!-- coverage: {name} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-        text = block.sub(lambda found, made=made: found[1] + made + found[2], text)
+        block = re.compile(f"(<!-- coverage: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = block.sub(lambda found, made=made: found[1] + made + "\n" + found[2], text)
     if "--write" in arguments:
         DOCUMENT.write_text(text, encoding="utf-8")
 
