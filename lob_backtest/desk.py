@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
+from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.config import BacktestConfig
 from lob_backtest.execution import execution_of
-from lob_backtest.orders import Span, block_closes, fold_spans, orders_from_targets
+from lob_backtest.orders import Schedule, Span, orders_on, schedule_of
 from lob_backtest.portfolio import Leg
-from lob_backtest.signals import block_bounds, buy_and_hold_targets, target_positions
+from lob_backtest.signals import buy_and_hold_targets, target_positions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,22 +22,18 @@ class Desk:
     """The decisions of one predictions table on its book.
 
     Attributes:
-        book: where the decisions were made.
         config: how they are traded.
         fold, decided_ns: ``(D,)`` in the order of the table.
-        closes_ns: ``(D,)`` when a closing order is sent if the decision is its block's last.
-        starts: ``(D,)`` first decision of each block; positions that are carried over night have
-            one block a fold.
+        schedule: when they reach the book; positions that are carried over night have one block a
+            fold.
         unit_limit: ``(D,)`` units that the notional limit allows at the mid known then, or None.
         spans: of all folds.
     """
 
-    book: Book
     config: BacktestConfig
     fold: IntArray
     decided_ns: IntArray
-    closes_ns: IntArray
-    starts: BoolArray
+    schedule: Schedule
     unit_limit: FloatArray | None
     spans: list[Span]
 
@@ -57,36 +53,31 @@ class Desk:
             all_decided_ns: every decision of the book: a block's last position is closed at the
                 next of them. By default those given.
         """
-        closes_ns = block_closes(book, decided_ns, all_decided_ns)
-        row = book.row_known_at(decided_ns)
-        starts, _ = block_bounds(fold, book.session[row] * config.flat_at_session_end)
+        schedule = schedule_of(
+            book,
+            decided_ns,
+            fold,
+            execution=execution_of(config),
+            all_decided_ns=all_decided_ns,
+        )
         limit = config.notional_limit
         return cls(
-            book=book,
             config=config,
             fold=fold,
             decided_ns=decided_ns,
-            closes_ns=closes_ns,
-            starts=starts,
-            unit_limit=None
-            if limit is None
-            else limit / (book.mid_ticks[row] * book.meta.tick_size),
-            spans=fold_spans(
-                book, decided_ns, fold, execution=execution_of(config), closes_ns=closes_ns
-            ),
+            schedule=schedule,
+            unit_limit=None if limit is None else limit / _mid_known(book, decided_ns),
+            spans=schedule.spans,
         )
+
+    @property
+    def book(self) -> Book:
+        """Where the decisions were made."""
+        return self.schedule.book
 
     def leg(self, targets: FloatArray) -> Leg:
         """What is traded to hold the targets ``(D,)``, in units."""
-        orders = orders_from_targets(
-            self.book,
-            self.decided_ns,
-            self.fold,
-            targets,
-            execution=execution_of(self.config),
-            closes_ns=self.closes_ns,
-        )
-        return Leg(book=self.book, orders=orders, spans=self.spans)
+        return Leg(book=self.book, orders=orders_on(self.schedule, targets), spans=self.spans)
 
     def model_leg(self, probability: FloatArray, thresholds: Mapping[int, float]) -> Leg:
         """What a model trades.
@@ -97,6 +88,7 @@ class Desk:
         """
         signal = self.config.signal
         targets: FloatArray = np.zeros(self.fold.size)
+        starts = self.schedule.starts
         for fold, threshold in thresholds.items():
             first, after = np.searchsorted(self.fold, [fold, fold + 1])
             here = slice(int(first), int(after))
@@ -105,7 +97,7 @@ class Desk:
                 threshold=threshold,
                 hold_decisions=signal.hold_decisions,
                 position_limit=self.config.position_limit,
-                starts=self.starts[here],
+                starts=starts[here],
                 sizing=signal.sizing,
                 size_steps=signal.size_steps,
                 unit_limit=None if self.unit_limit is None else self.unit_limit[here],
@@ -114,11 +106,16 @@ class Desk:
 
     def buy_and_hold_leg(self) -> Leg:
         """The whole limit from the first to the last decision of each block."""
-        limit = self.config.position_limit
+        limit, starts = self.config.position_limit, self.schedule.starts
         return self.leg(
-            buy_and_hold_targets(self.starts, position_limit=limit, unit_limit=self.unit_limit)
+            buy_and_hold_targets(starts, position_limit=limit, unit_limit=self.unit_limit)
         )
 
     def flat_leg(self) -> Leg:
         """Nothing at all."""
         return self.leg(np.zeros(self.fold.size))
+
+
+def _mid_known(book: Book, decided_ns: IntArray) -> FloatArray:
+    """``(D,)`` mid-price in currency that is known at each decision."""
+    return book.mid_ticks[book.row_known_at(decided_ns)] * book.meta.tick_size

@@ -55,24 +55,33 @@ def execution_rows(book: Book, decided_ns: IntArray, *, latency: Latency) -> Int
     Raises:
         PortfolioError: a decision outside the book's sessions.
     """
-    return rows_at(book, decided_ns, latency.arrives_ns(decided_ns))
-
-
-def rows_at(book: Book, decided_ns: IntArray, arrives_ns: IntArray) -> IntArray:
-    """``execution_rows`` for given instants of arrival."""
     known = book.row_known_at(decided_ns)
-    last = last_rows(book, decided_ns)
+    last = last_rows(book, decided_ns, known)
+    return rows_at(book, latency.arrives_ns(decided_ns), known=known, last=last)
+
+
+def rows_at(book: Book, arrives_ns: IntArray, *, known: IntArray, last: IntArray) -> IntArray:
+    """``execution_rows`` for given instants of arrival.
+
+    Args:
+        arrives_ns: ``(E,)`` when each message is at the market.
+        known: ``(E,)`` last row known when it was sent.
+        last: ``(E,)`` last row of its session.
+    """
     arrives = np.searchsorted(book.time_ns, arrives_ns, side="left")
     return np.minimum(np.maximum(arrives, known), last).astype(np.int64)
 
 
-def last_rows(book: Book, decided_ns: IntArray) -> IntArray:
+def last_rows(book: Book, decided_ns: IntArray, known: IntArray) -> IntArray:
     """``(D,)`` last row of the session in which each decision was made.
+
+    Args:
+        decided_ns: ``(D,)``.
+        known: ``(D,)`` last row known then, ``book.row_known_at``.
 
     Raises:
         PortfolioError: a decision outside the book's sessions.
     """
-    known = book.row_known_at(decided_ns)
     last = np.asarray(book.session_starts[book.session[known] + 1] - 1, dtype=np.int64)
     outside = (known < 0) | (decided_ns > book.time_ns[last])
     if outside.any():

@@ -9,8 +9,17 @@ Decisions give targets, targets give orders, and an order is filled where ``exec
 order knows its price and the mid at that row, but no fee: cost levels share the orders.
 """
 
-from lob_backtest.orders.filling import orders_from_targets
+from lob_backtest.orders.filling import orders_from_targets, orders_on
 from lob_backtest.orders.order import Orders, Span
-from lob_backtest.orders.sending import block_closes, fold_spans
+from lob_backtest.orders.sending import Schedule, block_closes, fold_spans, schedule_of
 
-__all__ = ["Orders", "Span", "block_closes", "fold_spans", "orders_from_targets"]
+__all__ = [
+    "Orders",
+    "Schedule",
+    "Span",
+    "block_closes",
+    "fold_spans",
+    "orders_from_targets",
+    "orders_on",
+    "schedule_of",
+]

@@ -15,7 +15,7 @@ from lob_backtest.execution import (
     walked_ticks,
 )
 from lob_backtest.orders.order import Orders
-from lob_backtest.orders.sending import Sent, send
+from lob_backtest.orders.sending import Schedule, schedule_of
 
 
 def orders_from_targets(
@@ -43,64 +43,79 @@ def orders_from_targets(
         PortfolioError: targets that are not finite, decisions outside the book's sessions, or a
             closing instant that is none.
     """
+    schedule = schedule_of(book, decided_ns, fold, execution=execution, closes_ns=closes_ns)
+    return orders_on(schedule, targets)
+
+
+def orders_on(schedule: Schedule, targets: FloatArray) -> Orders:
+    """``orders_from_targets`` on decisions whose schedule is known: many targets can share it.
+
+    Args:
+        schedule: of D decisions.
+        targets: ``(D,)`` units wanted after each of them.
+
+    Raises:
+        PortfolioError: targets that are not finite.
+    """
     _check_finite(targets)
-    sent = send(book, decided_ns, fold, targets, execution, closes_ns)
-    fills = _rested(book, sent) if execution.kind == "passive" else _taken(sent)
-    return _orders(book, sent, fills, execution)
+    kept = np.flatnonzero(~schedule.lapses)
+    wanted = schedule.sent(targets)[kept]
+    passive = schedule.execution.kind == "passive"
+    fills = _rested(schedule, kept, wanted) if passive else _taken(schedule, kept, wanted)
+    return _orders(schedule, fills)
 
 
-def _taken(sent: Sent) -> Fills:
+def _taken(schedule: Schedule, kept: IntArray, wanted: FloatArray) -> Fills:
     """Each change of target is traded where it arrives, also where several arrive at one row."""
-    kept = np.flatnonzero(~sent.lapses)
     # Every block ends at 0, so the change against the target before needs no restart.
-    size = np.diff(sent.target[kept], prepend=0.0)
+    size = np.diff(wanted, prepend=0.0)
     event, size = kept[size != 0], size[size != 0]
     maker = np.zeros(size.size, dtype=np.bool_)
-    return Fills(event=event, row=sent.row[event], size=size, is_maker=maker)
+    return Fills(event=event, row=schedule.row[event], size=size, is_maker=maker)
 
 
-def _rested(book: Book, sent: Sent) -> Fills:
+def _rested(schedule: Schedule, kept: IntArray, wanted: FloatArray) -> Fills:
     """Each change of target waits in the book from where it arrives."""
-    kept = np.flatnonzero(~sent.lapses)
-    row, fold = sent.row[kept], sent.fold[kept]
+    book, row, fold = schedule.book, schedule.row[kept], schedule.fold[kept]
     session_end = book.session_starts[book.session[row] + 1]
     following = np.append(np.where(np.diff(fold) == 0, row[1:], book.n_rows), book.n_rows)
     fills = passive_fills(
         book,
         row=row,
         until=np.minimum(following, session_end),
-        target=sent.target[kept],
-        closes=sent.closes[kept],
+        target=wanted,
+        closes=schedule.closes[kept],
         renews=np.append(True, np.diff(session_end) != 0),  # what waited lapsed over night
     )
     return replace(fills, event=kept[fills.event])
 
 
-def _orders(book: Book, sent: Sent, fills: Fills, execution: Execution) -> Orders:
-    row, size, event = fills.row, fills.size, fills.event
+def _orders(schedule: Schedule, fills: Fills) -> Orders:
+    book, row, size, event = schedule.book, fills.row, fills.size, fills.event
     above_touch, beyond_book = exceeds(book, row, size)
     return Orders(
-        fold=sent.fold[event],
+        fold=schedule.fold[event],
         row=row,
         time_ns=book.time_ns[row],
-        decided_ns=sent.sent_ns[event],
+        decided_ns=schedule.sent_ns[event],
         size=size,
         mid=book.mid_ticks[row] * book.meta.tick_size,
-        price=_price_ticks(book, sent, fills, execution) * book.meta.tick_size,
+        price=_price_ticks(schedule, fills) * book.meta.tick_size,
         is_maker=fills.is_maker,
         above_touch=above_touch & ~fills.is_maker,
         beyond_book=beyond_book & ~fills.is_maker,
-        forced=sent.forced[event],
+        forced=schedule.forced[event],
     )
 
 
-def _price_ticks(book: Book, sent: Sent, fills: Fills, execution: Execution) -> FloatArray:
-    is_buy = fills.size > 0
-    if execution.kind == "touch":
+def _price_ticks(schedule: Schedule, fills: Fills) -> FloatArray:
+    book, is_buy = schedule.book, fills.size > 0
+    if schedule.execution.kind == "touch":
         return touch_ticks(book, fills.row, is_buy=is_buy).astype(np.float64)
-    if execution.kind == "walk":
+    if schedule.execution.kind == "walk":
         return walked_ticks(book, fills.row, fills.size)
-    posted = touch_ticks(book, sent.row[fills.event], is_buy=~is_buy)  # its own side's best price
+    # its own side's best price
+    posted = touch_ticks(book, schedule.row[fills.event], is_buy=~is_buy)
     price = posted.astype(np.float64)
     takes = ~fills.is_maker
     price[takes] = walked_ticks(book, fills.row[takes], fills.size[takes])
