@@ -116,7 +116,7 @@ def _only_member(archive: ZipFile, path: Path, wanted: str) -> str:
     names = [
         item.filename
         for item in archive.infolist()
-        if not item.is_dir() and not item.filename.startswith("__MACOSX/")
+        if not item.filename.endswith("/") and not item.filename.startswith("__MACOSX/")
     ]
     if len(names) != 1:
         shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
