@@ -116,7 +116,12 @@ def studentize(
         rng: randomness.
         differences: ``(D, 2)`` pairs of figures: D more figures, the first minus the second, of the
             same resamples.
+
+    Raises:
+        MetricError: no resamples.
     """
+    if n_resamples < 1:
+        raise MetricError(f"n_resamples={n_resamples}: needs at least 1")
     n, m = influence.shape
     pairs = np.empty((0, 2), dtype=np.int64) if differences is None else differences
     basis = cosines(n, int(n_terms.max())) / n

@@ -65,7 +65,8 @@ def backtest_overfitting(
         returns: ``(T, N)`` of N strategies in the same T periods, in time order; finite.
         n_splits: S, even; all ``S! / (S/2)!^2`` halves are looked at.
         performance: of ``(t, N)`` returns, ``(N,)`` finite, larger is better. None is the Sharpe
-            ratio (ddof 1; 0 for returns that are all 0), which is computed from sums over blocks.
+            ratio (ddof 1), computed from sums over blocks; returns without deviation have none, and
+            count as 0, or as 1 or -1 where they are a constant gain or loss.
 
     Raises:
         MetricError: fewer than two strategies, an odd S, blocks of fewer than two periods.

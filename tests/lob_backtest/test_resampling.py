@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lob_backtest.account import Account
 from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.errors import MetricError
 from lob_backtest.metrics import (
     CLASSIFICATION_KEYS,
     TRADING_KEYS,
@@ -303,6 +304,11 @@ def test_too_few_decisions_have_no_interval() -> None:
     )
     assert set(found.of["model"].values()) == {(None, None)}
     assert found.leads == {}
+
+
+def test_nothing_to_draw_is_refused() -> None:
+    with pytest.raises(MetricError, match="n_resamples=0: needs at least 1"):
+        classification_intervals(pair(), n_resamples=0, rng=np.random.default_rng(0))
 
 
 def test_blocks_are_as_long_as_labels_overlap() -> None:
