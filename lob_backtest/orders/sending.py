@@ -171,7 +171,7 @@ def _check_closes(
     if wrong.any():
         which = int(np.argmax(wrong))
         raise PortfolioError(
-            f"decision {lasts[which]} at {last_ns[which]} ends a block, whose closing order is sent "
-            f"at {closes_ns[which]}; needs an instant from the decision to the session's last row at "
-            f"{session_end_ns[which]}; make it with block_closes"
+            f"decision {lasts[which]} at {last_ns[which]} ends a block, whose closing order is "
+            f"sent at {closes_ns[which]}; needs an instant from the decision to the session's last "
+            f"row at {session_end_ns[which]}; make it with block_closes"
         )
