@@ -44,7 +44,12 @@ def _text(compared: dict[str, Any]) -> str:
         [MEASURES[key].title, *(_lead(found, _signed(MEASURES[key].form)) for found in entries)]
         for key, entries in compared["differences"].items()
     ]
-    parts = [
+    settings = [
+        [name, *("-" if value is None else str(value) for value in values)]
+        for name, values in compared["settings"].items()
+    ]
+    parts = [table(["settings that differ", *names], settings)] if settings else []
+    parts += [
         table(["", *names], [*figures, ["verdict", *compared["verdicts"]]]),
         table([f"minus {names[0]}", *names[1:]], differences),
         f"[{how['level']:.0%} interval, p adjusted for {len(names) - 1} comparison"

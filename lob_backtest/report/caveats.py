@@ -72,7 +72,9 @@ def _impact(backtest: Mapping[str, Any]) -> str:
     if above is None or orders is None:
         return words
     largest = f"Orders of up to {2 * backtest['position_limit']:g} units"
-    return f"{words} {largest}: {above:,} of {orders:,} were larger than the size at the touch."
+    words = f"{words} {largest}: {above:,} of {orders:,} were larger than the size at the touch"
+    beyond = backtest.get("orders_beyond_book")
+    return f"{words}, {beyond:,} than all that the book showed." if beyond else f"{words}."
 
 
 _EXECUTION = {

@@ -26,6 +26,11 @@ from lob_backtest.resampling.decisions import decision_figures, hits
 from lob_backtest.resampling.draw import LEVEL, METHOD, Draw, Lead, intervals_of
 from lob_backtest.uncertainty.comparisons import holm
 
+# Where a report says how it was made, and what of it is an outcome.
+_CONFIGURED = ("data", "label", "backtest", "rules")
+_COUNTED = {"data.unlabelled", "backtest.orders", "backtest.orders_above_touch",
+            "backtest.orders_beyond_book", "backtest.maker_orders", "backtest.forced_orders",
+            "backtest.is_bankrupt", "data.session_spans_ns"}  # fmt: skip
 _OTHER, _FIRST = "other", "first"
 _ROUNDING = 1e-12  # of sums of squares: what it leaves of nothing
 
@@ -41,7 +46,7 @@ def compare_reports(
 
     ``differences`` holds for every figure one entry a report after the first: ``difference`` (that
     report minus the first), ``low, high, p_value`` and ``p_adjusted`` (Holm, over the reports), or
-    ``reason``, why there is no interval.
+    ``reason``, why there is no interval. ``settings`` are those that are not the same everywhere.
 
     Args:
         reports: at least two, as ``read_report`` gives them.
@@ -72,9 +77,29 @@ def compare_reports(
         "warnings": _warnings(reports, names, pairings),
         "intervals": {"level": LEVEL, "method": METHOD, "n_resamples": n_resamples, "seed": seed,
                       "blocks": [int(pairing.first.size) for pairing in pairings]},
+        "settings": _settings(reports),
         "figures": {key: [_figure(report, key) for report in reports] for key in keys},
         "differences": differences,
     }  # fmt: skip
+
+
+def _settings(reports: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Of data, label, backtest and rules what differs, by its dotted name; a value a report."""
+    every = [
+        {name: value for part in _CONFIGURED for name, value in _flat(part, report.get(part))}
+        for report in reports
+    ]
+    names = dict.fromkeys(name for own in every for name in own)
+    values = {name: [own.get(name) for own in every] for name in names}
+    return {name: own for name, own in values.items() if any(v != own[0] for v in own)}
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if name in _COUNTED:
+        return []
+    if not isinstance(value, Mapping):
+        return [(name, value)]
+    return [pair for key, inner in value.items() for pair in _flat(f"{name}.{key}", inner)]
 
 
 def _figure(report: Mapping[str, Any], key: str) -> dict[str, float | None]:

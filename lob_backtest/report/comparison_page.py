@@ -44,6 +44,7 @@ def comparison_page(compared: Mapping[str, Any]) -> str:
         f"<header><h1>{len(names)} reports compared</h1>"
         f"<p>{text(', '.join(names))}</p></header>",
         _warnings(compared["warnings"]),
+        section("settings", "Settings that differ", "", card(_settings(compared))),
         section("figures", "Figures", "Each with its own interval. Intervals that overlap may "
                 "still hide a clear difference: see the next part.", card(_figures(compared))),
         section("differences", "Differences to the first", words,
@@ -61,6 +62,14 @@ def _warnings(warnings: list[str]) -> str:
         '<div class="first"><div class="verdict bad"><strong>\u26a0 Not all of it compares</strong>'
         f"{points}</div></div>"
     )
+
+
+def _settings(compared: Mapping[str, Any]) -> str:
+    body = [
+        row(name, (cell("–" if value is None else value) for value in values))
+        for name, values in compared["settings"].items()
+    ]
+    return table(["", *compared["reports"]], body) if body else ""
 
 
 def _figures(compared: Mapping[str, Any]) -> str:
@@ -85,13 +94,13 @@ def _differences(compared: Mapping[str, Any]) -> str:
         found = []
         for entry in entries:
             form = f"+{MEASURES[key].form.lstrip('+')}"
-            small = interval(entry, form)
+            small = [interval(entry, form)]
             if entry["p_adjusted"] is not None:
-                small += f"; p {p_text(entry['p_adjusted'])}"
+                small.append(f"p {p_text(entry['p_adjusted'])}")
             elif entry["reason"] not in reasons:
                 reasons.append(entry["reason"])
             form = coarse(form, entry["low"], entry["high"])
-            found.append(cell(number(entry["difference"], form), small or "no interval"))
+            found.append(cell(number(entry["difference"], form), *small))
         body.append(row(MEASURES[key].title, found))
     why = note(f"No interval where: {'; '.join(reasons)}." if reasons else "")
     return table(["minus the first", *compared["reports"][1:]], body) + why

@@ -24,14 +24,21 @@ def facts(report: Mapping[str, Any]) -> str:
 
 def _data(data: Mapping[str, Any]) -> list[tuple[str, object]]:
     span = duration(data["end_ns"] - data["start_ns"])
-    levels, tick = many(data["levels"], "level"), f"{data['tick_size']:g} {data['currency']}"
-    return [
-        ("instrument", data["instrument"]),
-        ("source", data["source"]),
-        ("book", f"{data['rows']:,} rows of {levels} in {many(data['sessions'], 'session')}, tick "
-                 f"{tick}"),
-        ("time", f"{moment(data['start_ns'])} to {moment(data['end_ns'])} UTC ({span})"),
-    ]  # fmt: skip
+    named = [("instrument", data["instrument"]), ("source", data["source"])]
+    books = [("book", _book(data, data["currency"]))]
+    if data.get("books"):
+        named = [("instruments", data["instrument"])]
+        books = [
+            (f"book of {book['instrument']}", f"{_book(book, data['currency'])}; {book['source']}")
+            for book in data["books"]
+        ]
+    time = f"{moment(data['start_ns'])} to {moment(data['end_ns'])} UTC ({span}) in "
+    return [*named, *books, ("time", time + many(data["sessions"], "session"))]
+
+
+def _book(book: Mapping[str, Any], currency: str) -> str:
+    levels, tick = many(book["levels"], "level"), f"{book['tick_size']:g} {currency}"
+    return f"{book['rows']:,} rows of {levels}, tick {tick}"
 
 
 def _trading(backtest: Mapping[str, Any]) -> list[tuple[str, object]]:

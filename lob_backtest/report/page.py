@@ -129,7 +129,8 @@ def _costs(report: Mapping[str, Any]) -> str:
         if own["break_even_multiple"] is not None:
             words += f" ({significant(own['break_even_multiple'])} times the configured cost)"
         words += "."
-    body = columns(
+    validity = (report.get("backtest") or {}).get("presets_validity")
+    body = listed([validity] if validity else [], kind="warnings") + columns(
         figure(drawing(report, "costs"), "The broad line is the configured cost; the diamond is "
                "where the model breaks even."),
         card(tables.costs_table(report)),

@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from lob_backtest.config import GatesConfig
+from lob_backtest.contenders import Contest, ModelPredictions
 from lob_backtest.errors import FormatError
 from lob_backtest.gates import GATE_NAMES
+from lob_backtest.prepare import prepare
 from lob_backtest.report import read_report, write_report
 from lob_backtest.report.page import report_page
 from lob_backtest.report.plots import PLOTS
@@ -26,9 +28,9 @@ from lob_backtest.report.words import (
     significant,
     told_apart,
 )
-from lob_backtest.walk_forward import score
+from lob_backtest.walk_forward import score, score_many
 from tests.lob_backtest.full_report import by_hand, full_report
-from tests.lob_backtest.judged import BACKTEST, walk
+from tests.lob_backtest.judged import BACKTEST, DATA, WALK_FORWARD, Walk, walk
 
 VOID = {"meta", "br", "path", "use", "circle", "rect", "line", "polyline"}
 LOADING = {"src", "href", "xlink:href", "srcset", "data", "action", "poster"}
@@ -181,6 +183,47 @@ def test_a_report_without_a_backtest_has_a_page_without_money(report):
     assert "Equity" not in words
     assert "Market impact" not in words
     assert "Folds" in words
+
+
+def test_a_report_of_two_instruments_names_both_everywhere():
+    contests = [named(walk(), name) for name in ("AAA", "BBB")]
+    report = score_many(
+        contests, backtest=BACKTEST, gates=GatesConfig(off=["grad_norm"]), n_resamples=10
+    )
+    words = Page(report_page(report)).text
+    assert "2 instruments: is the model worth trading?" in words
+    table = words.split("Instruments")[2]
+    for name in ("AAA", "BBB"):
+        assert f"book of {name}" in words
+        assert name in table
+    assert "of 2 instruments; nothing here says" in words
+
+
+def named(made: Walk, name: str) -> Contest:
+    """A walk on a book of another name."""
+
+    def renamed(model: ModelPredictions) -> ModelPredictions:
+        assert model.validation is not None
+        return ModelPredictions(
+            test=replace(model.test, instrument=name),
+            validation=replace(model.validation, instrument=name),
+        )
+
+    book = replace(made.book, meta=replace(made.book.meta, instrument=name))
+    return Contest(
+        book=book,
+        model=renamed(made.model),
+        baselines={"guesses": renamed(made.guesses)},
+        prepared=prepare(book, data=DATA, walk_forward=WALK_FORWARD),
+    )
+
+
+def test_costs_out_of_their_time_and_orders_beyond_the_book_are_told(report):
+    changed = copy.deepcopy(report)
+    changed["backtest"] |= {"presets_validity": "The costs are of 2024.", "orders_beyond_book": 3}
+    words = Page(report_page(changed)).text
+    assert words.index("Cost sensitivity") < words.index("The costs are of 2024.")
+    assert "3 than all that the book showed." in words
 
 
 def test_a_report_without_baselines_and_with_one_fold_has_a_page():

@@ -16,17 +16,24 @@ from tests.lob_backtest.full_report import by_hand, full_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS, SCHEMES = (400, 1280), ("light", "dark")
-PAGES = ("report", "alarm", "compare")
+LOOKS = [
+    (name, width, scheme)
+    for name in ("report", "compare")
+    for width in WIDTHS
+    for scheme in SCHEMES
+]
 LEAST_CONTRAST = 4.5  # WCAG 2.1, 1.4.3, body text
 
 # Every text that is seen, with the contrast of its colour to what lies behind it.
 CONTRASTS = """() => {
+  const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+  const brush = canvas.getContext('2d', {willReadFrequently: true}), known = new Map();
   const parse = colour => {
-    const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
-    const brush = canvas.getContext('2d', {willReadFrequently: true});
-    brush.fillStyle = colour; brush.fillRect(0, 0, 1, 1);
+    if (known.has(colour)) return known.get(colour);
+    brush.clearRect(0, 0, 1, 1); brush.fillStyle = colour; brush.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = brush.getImageData(0, 0, 1, 1).data;
-    return {r, g, b, a: a / 255};
+    known.set(colour, {r, g, b, a: a / 255});
+    return known.get(colour);
   };
   const over = (top, under) => {
     const mix = key => top[key] * top.a + under[key] * (1 - top.a);
@@ -130,18 +137,11 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def opened(browser: Any, pages: dict[str, Path]) -> Iterator[dict[tuple[str, int, str], Opened]]:
-    every = {
-        (name, width, scheme): Opened(browser, pages[name], width, scheme)
-        for name in PAGES
-        for width in WIDTHS
-        for scheme in SCHEMES
-    }
+    looks = [*LOOKS, *(("alarm", width, "light") for width in WIDTHS)]
+    every = {look: Opened(browser, pages[look[0]], *look[1:]) for look in looks}
     yield every
     for each in every.values():
         each.context.close()
-
-
-LOOKS = [(name, width, scheme) for name in PAGES for width in WIDTHS for scheme in SCHEMES]
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)

@@ -163,6 +163,18 @@ def test_what_cannot_be_paired_has_no_interval_and_says_why(poor, good, changes,
         assert entry["difference"] is not None
 
 
+def test_settings_that_differ_are_told_and_outcomes_are_none(poor, good):
+    assert compare_reports([poor, good], ["a", "b"], n_resamples=20)["settings"] == {}
+    other = changed(good, backtest__hold_decisions=7, rules__f1_lift=0.5)
+    other["label"]["label"]["flat_share"] = 0.2
+    found = compare_reports([poor, other, poor], ["a", "b", "c"], n_resamples=20)["settings"]
+    assert found == {
+        "label.label.flat_share": [1 / 3, 0.2, 1 / 3],
+        "backtest.hold_decisions": [2, 7, 2],
+        "rules.f1_lift": [0.02, 0.5, 0.02],
+    }
+
+
 def test_other_labels_take_the_intervals_of_classification_away(poor, good):
     other = copy.deepcopy(good)
     cells = next(cells for cells in other["blocks"]["confusion"] if cells[0])
