@@ -27,6 +27,7 @@ from lob_backtest.uncertainty.long_run import cosine_variance, n_cosines
 
 _EULER_MASCHERONI = 0.577215664901532861
 _NORMAL = NormalDist()
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,11 @@ class Moments:
             raise MetricError(f"n={self.n}: a Sharpe ratio needs at least 2 periods")
         if self.dependence <= 0:
             raise MetricError(f"dependence={self.dependence}: needs to be above 0")
+        if self.kurtosis < (self.skewness**2 + 1) * (1 - _ROUNDING):
+            raise MetricError(
+                f"kurtosis={self.kurtosis} and skewness={self.skewness}: no series has both; "
+                "needs kurtosis >= skewness^2 + 1 (3 for a normal distribution)"
+            )
 
     @classmethod
     def of(cls, returns: FloatArray, *, is_dependent: bool = True) -> "Moments | None":
@@ -67,8 +73,9 @@ class Moments:
             raise MetricError("returns has values that are NaN or infinite; needs finite values")
         if returns.size < 2 or np.ptp(returns) == 0:
             return None
-        z = (returns - returns.mean()) / returns.std()
-        sharpe = float(returns.mean() / returns.std(ddof=1))
+        scaled = returns / np.abs(returns).max()  # squares of tiny profits would be nothing
+        z = (scaled - scaled.mean()) / scaled.std()
+        sharpe = float(scaled.mean() / scaled.std(ddof=1))
         # What each period adds: the derivative of mean over deviation.
         influence = z - sharpe / 2 * (z**2 - 1)
         return cls(
@@ -81,9 +88,9 @@ class Moments:
 
     @property
     def variance(self) -> float:
-        """Of the ratio as an estimate, times ``n - 1``."""
+        """Of the ratio as an estimate, times ``n - 1``; never below ``(1 - g SR / 2)^2``."""
         shape = 1 - self.skewness * self.sharpe + (self.kurtosis - 1) / 4 * self.sharpe**2
-        return self.dependence * shape
+        return self.dependence * max(shape, 0.0)
 
 
 def annualised(sharpe: float, *, periods_per_year: float) -> float:
@@ -106,12 +113,10 @@ def probabilistic_sharpe_ratio(moments: Moments, *, benchmark: float = 0.0) -> f
         moments: of the returns.
         benchmark: per period.
     """
-    variance = moments.variance
-    if variance <= 0:  # moments that no series has
-        raise MetricError(
-            f"the moments {moments} give a variance of {variance}; needs kurtosis >= skewness^2 + 1"
-        )
-    return _NORMAL.cdf((moments.sharpe - benchmark) * math.sqrt((moments.n - 1) / variance))
+    gap = moments.sharpe - benchmark
+    if moments.variance == 0:
+        return 0.5 if gap == 0 else float(gap > 0)
+    return _NORMAL.cdf(gap * math.sqrt((moments.n - 1) / moments.variance))
 
 
 def min_track_record_length(

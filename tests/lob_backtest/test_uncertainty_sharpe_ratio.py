@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from lob_backtest.errors import MetricError
@@ -146,9 +148,21 @@ def test_what_has_no_ratio_is_refused() -> None:
         Moments.of(np.array([0.1, np.nan]))
     with pytest.raises(MetricError, match="n=1: a Sharpe ratio needs at least 2"):
         Moments(sharpe=1.0, n=1)
-    with pytest.raises(MetricError, match="kurtosis >= skewness"):
-        probabilistic_sharpe_ratio(Moments(sharpe=2.0, n=10, skewness=3.0, kurtosis=1.0))
+    with pytest.raises(MetricError, match="needs kurtosis >= skewness"):
+        Moments(sharpe=2.0, n=10, skewness=3.0, kurtosis=1.0)
+    with pytest.raises(MetricError, match=r"dependence=0\.0: needs to be above 0"):
+        Moments(sharpe=2.0, n=10, dependence=0.0)
     with pytest.raises(MetricError, match="trials=0"):
         expected_maximum_sharpe(0, variance=1.0)
     with pytest.raises(MetricError, match=r"confidence=0\.3"):
         min_track_record_length(Moments(sharpe=1.0, n=10), confidence=0.3)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=40), st.floats(-2, 2))
+@settings(deadline=None)
+def test_any_series_has_a_probability(listed: list[float], benchmark: float) -> None:
+    moments = Moments.of(np.array(listed))
+    if moments is not None:
+        assert 0 <= probabilistic_sharpe_ratio(moments, benchmark=benchmark) <= 1
+        assert min_track_record_length(moments, benchmark=benchmark) >= 1
+        assert 0 <= deflated_sharpe_ratio(moments, trials=7) <= 1
