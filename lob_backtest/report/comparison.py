@@ -224,7 +224,7 @@ def _difference(
                 "p_value": lead.p_value, "p_adjusted": lead.p_value, "reason": None}  # fmt: skip
     own, base = _figure(other, key)["value"], _figure(first, key)["value"]
     kind = "classification" if key in CLASSIFICATION_KEYS else "money"
-    reason = pairing.why_not.get(kind, "blocks do not tell this figure")
+    reason = pairing.why_not.get(kind, "the blocks do not hold what these figures are made of")
     return {
         "difference": None if own is None or base is None else own - base,
         "low": None, "high": None, "p_value": None, "p_adjusted": None, "reason": reason,

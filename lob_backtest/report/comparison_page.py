@@ -102,7 +102,7 @@ def _differences(compared: Mapping[str, Any]) -> str:
             form = coarse(form, entry["low"], entry["high"])
             found.append(cell(number(entry["difference"], form), *small))
         body.append(row(MEASURES[key].title, found))
-    why = note(f"No interval where: {'; '.join(reasons)}." if reasons else "")
+    why = note(f"No interval: {'; '.join(reasons)}." if reasons else "")
     return table(["minus the first", *compared["reports"][1:]], body) + why
 
 

@@ -33,6 +33,7 @@ from lob_backtest.report.words import (
     text,
 )
 
+_MANY_FOLDS = 20
 _ACTIVITY = ("trades", "hit_rate", "turnover", "costs_paid")
 
 
@@ -169,8 +170,10 @@ def _folds(report: Mapping[str, Any]) -> str:
                "tested on (full). Dotted: left out, because labels reached into the next block, or "
                "the market was closed.", title="Blocks in time"),
     ]  # fmt: skip
-    body = columns(*boxes) + card(tables.folds_table(report))
-    body += card(tables.folds_trading_table(report))
+    figures = card(tables.folds_table(report)) + card(tables.folds_trading_table(report))
+    n_folds = len(report["folds"])
+    body = columns(*boxes)
+    body += figures if n_folds <= _MANY_FOLDS else folded(f"Figures of {n_folds} folds", figures)
     body += folded(
         "What was known before each test block: label thresholds come from a fold's train part, "
         "confidence thresholds from its validation part alone",

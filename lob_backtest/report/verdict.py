@@ -202,9 +202,10 @@ def _gate(gate: Mapping[str, Any]) -> str:
     figure = ""
     if gate["value"] is not None and gate["limit"] is not None:
         value, limit = told_apart(gate["value"], gate["limit"], form)
+        needed = f"{how} {limit}"
         if gate["name"] == "calibration" and gate["passed"] and gate["value"] >= gate["limit"]:
-            how = "better Brier score; not"  # the other of its two ways
-        figure = f"{what} <b>{value}</b> <span>{how} {limit}</span>"
+            needed = f"not below {limit}; better Brier score"  # the other of its two ways
+        figure = f"{what} <b>{value}</b> <span>{needed}</span>"
     elif gate["limit"] is not None:
         figure = f"<span>{what} {how} {number(gate['limit'], form)}</span>"
     name = gate["name"] + ("" if gate["required"] or gate["passed"] is None else ", optional")

@@ -138,8 +138,8 @@ def page_svg(plot: Plot) -> str:
 
 
 def file_svg(plot: Plot) -> str:
-    """The drawing as an SVG file of its own."""
-    return _svg_text(plot.figure)
+    """The drawing as an SVG file of its own, on the light surface."""
+    return _svg_text(_on_surface(plot.figure))
 
 
 def file_png(plot: Plot) -> bytes:
@@ -147,15 +147,17 @@ def file_png(plot: Plot) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     target = io.BytesIO()
-    FigureCanvasAgg(plot.figure)
-    plot.figure.savefig(
-        target,
-        format="png",
-        dpi=_FILE_DOTS_PER_INCH,
-        facecolor=LIGHT["surface"],
-        metadata={"Software": None},
-    )
+    figure = _on_surface(plot.figure)
+    FigureCanvasAgg(figure)
+    figure.savefig(target, format="png", dpi=_FILE_DOTS_PER_INCH, metadata={"Software": None})
     return target.getvalue()
+
+
+def _on_surface(figure: Any) -> Any:
+    """The figure with something behind it, so that a dark viewer does not shine through."""
+    figure.patch.set_visible(True)
+    figure.patch.set_facecolor(LIGHT["surface"])
+    return figure
 
 
 def _svg_text(figure: Any) -> str:

@@ -19,6 +19,7 @@ from lob_backtest.report.plots.drawing import (
 from lob_backtest.report.words import moment, significant, strategy_title
 
 _MOST_TICKS = 6
+_MOST_PARTED = 30  # folds; more lines would hide the curves
 _NS_PER_DAY = 86_400_000_000_000
 
 
@@ -122,7 +123,8 @@ def _time_axis(axes: Any, report: Mapping[str, Any], palette: Palette) -> None:
     """Trading time: nights and gaps between folds take no room."""
     times = np.asarray(report["equity"]["time_ns"])
     axes.set_xlim(0, max(times.size - 1, 1))
-    for fold in report["folds"][1:]:
+    parted = 1 < len(report["folds"]) <= _MOST_PARTED
+    for fold in report["folds"][1:] if parted else []:
         place = np.searchsorted(times, fold["start_ns"])
         axes.axvline(place, color=palette.line, linewidth=1, zorder=0)
     days, first_of_day = np.unique(times // _NS_PER_DAY, return_index=True)
@@ -134,4 +136,4 @@ def _time_axis(axes: Any, report: Mapping[str, Any], palette: Palette) -> None:
     stamps = [moment(int(times[tick])) for tick in ticks]
     axes.set_xticks(ticks, [stamp[11:16] if one_day else stamp[5:10] for stamp in stamps])
     when = f"UTC, {stamps[0][:10]}" if one_day else f"from {stamps[0][:10]}"
-    axes.set_xlabel(f"{when}; lines part the folds")
+    axes.set_xlabel(f"{when}; lines part the folds" if parted else when)

@@ -78,6 +78,7 @@ def scores(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     """Weighted F1 of every fold against the baseline and the lift that is required."""
     folds, baseline = report["folds"], report.get("baseline")
     place = np.arange(len(folds))
+    large = max(4.0, 9.0 - len(folds) / 10)  # points of many folds would cover each other
     figure, axes = one_axes("weighted F1", palette, size=NARROW)
     own = np.array([fold["f1_weighted"] for fold in folds])
     if baseline is not None:
@@ -86,12 +87,14 @@ def scores(report: Mapping[str, Any], palette: Palette) -> Plot | None:
             place, np.minimum(own, other), np.maximum(own, other), color=palette.line, linewidth=3
         )
         names = [MODEL, *report["aggregate"]["baselines"]]
-        axes.plot(place, other, "o", color=palette.strategy(baseline, names), markersize=7)
+        axes.plot(
+            place, other, "o", color=palette.strategy(baseline, names), markersize=0.78 * large
+        )
         lift = (report.get("rules") or {}).get("f1_lift")
         if lift is not None:
             needed = other + lift
             axes.hlines(needed, place - 0.22, place + 0.22, color=palette.ink, linewidth=1.6)
-    axes.plot(place, own, "o", color=palette.accent, markersize=9)
+    axes.plot(place, own, "o", color=palette.accent, markersize=large)
     axes.set_xlim(-0.6, len(folds) - 0.4)
     shown = place[:: max(1, len(folds) // 12)]
     axes.set_xticks(shown, [str(folds[i]["fold"]) for i in shown])

@@ -11,6 +11,7 @@ from lob_backtest.report.plots.drawing import FONT, WIDE, Palette, Plot, new_fig
 # Cells beside each other: with their figure where the folds are few, else a mark alone.
 _WITH_FIGURES, _MARKS_ALONE = 8, 20
 _MOST_WITH_FIGURES = 40
+_NAMES = 46  # user units for the rows' names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def _bands(numbers: Sequence[int], rows: Mapping[str, Sequence[Outcome]], palett
     with_figures = len(numbers) <= _MOST_WITH_FIGURES
     a_band = _WITH_FIGURES if with_figures else _MARKS_ALONE
     bands = -(-len(numbers) // a_band)
-    a_cell = WIDE[0] / (a_band + 1)  # user units, in width; the names take one more
+    a_cell = (WIDE[0] - _NAMES) / a_band  # user units, in width
     high = 36 if with_figures else a_cell
     a_band_high = len(rows) * high + 26
     figure = new_figure((WIDE[0], bands * a_band_high), laid_out=False)
@@ -72,7 +73,7 @@ def _bands(numbers: Sequence[int], rows: Mapping[str, Sequence[Outcome]], palett
     axes.set_ylim(bands * a_band_high, 0)
     for i, number in enumerate(numbers):
         band, place = divmod(i, a_band)
-        x, top = a_cell * (place + 1.5), band * a_band_high
+        x, top = _NAMES + a_cell * (place + 0.5), band * a_band_high
         if with_figures or place % 5 == 0:
             _write(axes, x, top + 10, str(number), palette.muted)
         for k, outcomes in enumerate(rows.values()):
