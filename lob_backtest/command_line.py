@@ -26,7 +26,7 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         code: int = arguments.run(arguments)
         sys.stdout.flush()
     except (LobBacktestError, *_WRONG_PATHS) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, nothing half-written is left",
@@ -51,3 +51,10 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argp
         arguments.overrides = [*arguments.overrides, *overrides]
     arguments.argv = list(sys.argv[1:] if argv is None else argv)
     return arguments
+
+
+def _printable(text: str) -> str:
+    """The text with what a terminal would act on (a damaged file is quoted, say) written out."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text
+    )
