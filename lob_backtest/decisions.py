@@ -21,6 +21,7 @@ from lob_backtest.errors import LabelError
 
 # Beyond this a clock step was surely given in the wrong unit; the grid would fill the memory.
 _MOST_DECISIONS = 100_000_000
+_LONGEST_NS = 10**18  # instants that far on still fit into 64 bits
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,6 +74,8 @@ def decide_every_ns(book: Book, *, step_ns: int, window: int) -> Decisions:
         LabelError: ``step_ns`` or ``window`` is not positive, or no decision is left.
     """
     _require_positive(step_ns=step_ns, window=window)
+    if step_ns > _LONGEST_NS:
+        raise LabelError(f"step_ns={step_ns}: needs at most {_LONGEST_NS:.0e}, thirty years")
     first_ns = book.time_ns[book.session_starts[:-1]]
     last_ns = book.time_ns[book.session_starts[1:] - 1]
     first_tick, last_tick = -(-first_ns // step_ns), last_ns // step_ns

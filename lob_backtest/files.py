@@ -32,10 +32,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def read_json(path: Path | str, *, error: type[Exception]) -> Any:
     """The JSON value in a file that is there; what is none is an ``error`` that names the file.
 
-    A key that is given twice is an error too: plain JSON silently takes the last one.
+    So is a key that is given twice, of which Python would silently take the last one, and NaN or
+    infinity, which JSON does not have.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        text = Path(path).read_text(encoding="utf-8")
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as cause:  # also bytes that are no UTF-8
         raise error(f"{path}: not valid JSON: {cause}") from cause
 
@@ -47,6 +49,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"{twice!r} is given twice")
     return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON; null is an unknown figure")
 
 
 def write_json(path: Path | str, value: Any) -> None:

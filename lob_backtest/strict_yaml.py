@@ -19,6 +19,8 @@ import yaml
 from lob_backtest.errors import ConfigError, LobBacktestError
 
 Section = TypeVar("Section")
+# Explicit tags (!!timestamp 1) and depths that nobody writes raise whatever they meet first.
+_NO_YAML = (yaml.YAMLError, AttributeError, LookupError, OverflowError, RecursionError, TypeError)
 _LARGEST = 2**63  # whole numbers end up in 64 bits
 _SHOWN = reprlib.Repr()
 _SHOWN.maxstring = _SHOWN.maxother = 200
@@ -49,7 +51,7 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)
-    except (yaml.YAMLError, OverflowError, RecursionError) as error:
+    except _NO_YAML as error:
         raise ValueError(str(error)) from error
 
 
