@@ -1,6 +1,5 @@
 """What the rows of a book are of, and the hours in which its market trades."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 NS_PER_DAY = 86_400_000_000_000
+# No market's step is outside; products of sizes and prices stay within float64.
+_SMALLEST_TICK, _LARGEST_TICK = 1e-15, 1e15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,12 @@ class BookMeta:
     source: str
 
     def __post_init__(self) -> None:
-        if not (self.tick_size > 0 and math.isfinite(self.tick_size)):
-            raise BookError(f"tick_size={self.tick_size}: needs a positive price step")
+        if not _SMALLEST_TICK <= self.tick_size <= _LARGEST_TICK:  # not so for NaN
+            raise BookError(
+                f"tick_size={self.tick_size}: needs a positive price step, from {_SMALLEST_TICK:g} "
+                f"to {_LARGEST_TICK:g}"
+            )
+        local_ns(np.zeros(1, dtype=np.int64), self.timezone)  # raises where there is no such zone
         if (self.session_open is None) != (self.session_close is None):
             raise BookError(
                 f"session_open={self.session_open} and session_close={self.session_close}: "
@@ -59,7 +64,7 @@ def local_ns(time_ns: IntArray, timezone: str) -> IntArray:
     """Wall-clock nanoseconds in ``timezone`` for UTC instants, daylight saving included."""
     try:
         index = pd.DatetimeIndex(time_ns.astype("datetime64[ns]"), tz="UTC").tz_convert(timezone)
-    except (KeyError, ValueError, OSError) as error:
+    except (LookupError, ValueError, OSError) as error:
         raise BookError(
             f"timezone={timezone!r} is no known time zone; use an IANA name such as "
             "America/New_York or UTC"

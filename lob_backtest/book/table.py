@@ -203,7 +203,7 @@ def _meta_of(schema: pa.Schema, path: Path) -> BookMeta:
         )
     try:
         values = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(
             f"{path}: the book metadata are no JSON ({error}); import it anew"
         ) from error

@@ -262,10 +262,11 @@ def test_metadata_that_make_no_sense_are_refused(changed: dict[str, Any], messag
         replace(META, **changed)
 
 
-def test_an_unknown_time_zone_is_refused() -> None:
-    meta: BookMeta = replace(META, timezone="Mars/Olympus")
-    with pytest.raises(BookError, match="'Mars/Olympus' is no known time zone"):
-        _ = replace(four_rows(), meta=meta).session
+@pytest.mark.parametrize("timezone", ["Mars/Olympus", "", "../UTC"])
+@pytest.mark.parametrize("meta", [META, META_ALWAYS_OPEN], ids=["hours", "always open"])
+def test_an_unknown_time_zone_is_refused(meta: BookMeta, timezone: str) -> None:
+    with pytest.raises(BookError, match=f"timezone='{timezone}' is no known time zone"):
+        replace(meta, timezone=timezone)
 
 
 def test_rows_outside_the_session_are_refused_and_its_ends_belong_to_it() -> None:
