@@ -186,12 +186,18 @@ def read_instruments(path: Path | str) -> list[Predictions]:
         FormatError, PredictionsError: as for ``read_predictions``.
     """
     frame = _read_frame(path)
-    if "instrument" not in frame.columns or frame.empty:
-        return [predictions_from(frame, source=str(path))]  # which says what is wrong
-    if frame["instrument"].isna().any():
-        raise PredictionsError(f"{path}: {int(frame['instrument'].isna().sum())} rows have no "
-                               "instrument; needs its name in each")  # fmt: skip
-    parts = frame.groupby(frame["instrument"].astype(str), sort=True)
+    _check_columns(frame, str(path))
+    names = frame["instrument"]
+    is_name = names.map(lambda name: isinstance(name, str)).to_numpy(dtype=np.bool_)
+    if not is_name.all():
+        row = int(np.argmin(is_name))
+        raise PredictionsError(
+            f"{path}: {int((~is_name).sum())} of {len(frame)} rows have no instrument, first row "
+            f"{row} ({names.iloc[row]!r}); needs its name in each"
+        )
+    if frame.empty:
+        return [predictions_from(frame, source=str(path))]  # which says so
+    parts = frame.groupby(names.astype(object), sort=True)
     return [predictions_from(part, source=f"{path}, {name}") for name, part in parts]
 
 
@@ -223,14 +229,7 @@ def _read_frame(path: Path | str) -> pd.DataFrame:
 
 def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Predictions:
     """Check a data frame with the contract's columns (extra ones are refused) and take it over."""
-    if sorted(frame.columns) != sorted(COLUMNS):
-        missing = sorted(set(COLUMNS) - set(frame.columns))
-        extra = sorted(set(frame.columns) - set(COLUMNS))
-        twice = sorted(frame.columns[frame.columns.duplicated()].unique())
-        raise FormatError(
-            f"{source}: missing columns {missing}, unknown columns {extra}, columns given twice "
-            f"{twice}; needs {', '.join(COLUMNS)}, each once"
-        )
+    _check_columns(frame, source)
     if frame.empty:
         raise PredictionsError(f"{source}: the table is empty; needs at least one decision")
     instruments = frame["instrument"].unique().tolist()
@@ -247,6 +246,17 @@ def predictions_from(frame: pd.DataFrame, *, source: str = "predictions") -> Pre
             [_floats(frame, name, source) for name in ("p_down", "p_flat", "p_up")]
         ),
     )
+
+
+def _check_columns(frame: pd.DataFrame, source: str) -> None:
+    if sorted(frame.columns) != sorted(COLUMNS):
+        missing = sorted(set(COLUMNS) - set(frame.columns))
+        extra = sorted(set(frame.columns) - set(COLUMNS))
+        twice = sorted(frame.columns[frame.columns.duplicated()].unique())
+        raise FormatError(
+            f"{source}: missing columns {missing}, unknown columns {extra}, columns given twice "
+            f"{twice}; needs {', '.join(COLUMNS)}, each once"
+        )
 
 
 def _integers(frame: pd.DataFrame, name: str, source: str) -> IntArray:
