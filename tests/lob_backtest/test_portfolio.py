@@ -403,6 +403,32 @@ def test_overlapping_labels_of_one_position_are_one_trade() -> None:
     assert account.position.max() == 1.0
 
 
+def test_what_is_held_over_night_earns_the_gap_in_the_next_mornings_first_bar() -> None:
+    # One unit from 10 s of the first day to 20 s of the second; the market opens 0.50 higher.
+    book = book_from_mids(
+        [1000, 1010, 1020, 1070, 1080, 1090], at_seconds=[0, 10, 20, 86400, 86410, 86420]
+    )
+    case = Case(
+        book=book,
+        decided_ns=book.time_ns[[1, 4]],
+        fold=np.zeros(2, dtype=np.int64),
+        targets=np.array([1.0, 1.0]),
+        latency_ns=0,
+        all_decided_ns=book.time_ns,
+        flat_at_session_end=False,
+    )
+    account = account_of(case, Costs.proportional(0))
+    assert account.bar_end_ns.tolist() == seconds([20, 86410, 86420]).tolist()
+    assert account.gross_pnl == pytest.approx([0.10, 0.60, 0.10], abs=1e-12)
+    assert account.position.tolist() == [1.0, 1.0, 0.0]
+    assert account.trades.n == 1
+    assert account.net_pnl.sum() == pytest.approx(0.80 - 0.02, abs=1e-12)
+    # With the position closed each evening the gap is nobody's.
+    flat = account_of(replace(case, flat_at_session_end=True), Costs.none())
+    assert flat.gross_pnl.sum() == pytest.approx(0.10 + 0.10, abs=1e-12)
+    assert flat.trades.n == 2
+
+
 def test_rows_that_share_an_instant_never_trade_at_a_price_before_the_decision() -> None:
     # Three events in one packet: the ask goes from 101 to 111. Known at 1 s is only the last.
     book = book_from_mids([100, 100, 105, 110, 110], at_seconds=[0, 1, 1, 1, 2])

@@ -24,10 +24,15 @@ class Case:
     latency_ns: int
     all_decided_ns: IntArray | None = None
     kind: Kind = "touch"
+    flat_at_session_end: bool = True
 
     @property
     def execution(self) -> Execution:
-        return Execution(kind=self.kind, latency=FixedLatency(ns=self.latency_ns))
+        return Execution(
+            kind=self.kind,
+            latency=FixedLatency(ns=self.latency_ns),
+            flat_at_session_end=self.flat_at_session_end,
+        )
 
     @property
     def closes_ns(self) -> IntArray:
