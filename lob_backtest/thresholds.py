@@ -24,7 +24,7 @@ from lob_backtest.signals import choose_threshold
 Name = TypeVar("Name", bound=Hashable)
 Kept = TypeVar("Kept")
 # Candidates are simulated together up to this many orders, so that memory does not grow with them.
-_MOST_ORDERS = 5_000_000
+_MOST_ORDERS = 2_000_000
 
 
 def check_threshold(config: BacktestConfig | None, name: str, model: ModelPredictions) -> None:
