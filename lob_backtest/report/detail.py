@@ -35,17 +35,17 @@ def slices(report: Mapping[str, Any]) -> str:
     """A plot a kind of slices, and the figures behind it."""
     found = report.get("slices") or {}
     words = found.get("words") or {}
-    plots, tables = [], []
+    plots, tables, alone = [], [], []
     for kind, title in SLICE_TITLES.items():
         if len(found.get(kind) or []) > 1:
             caption = words.get(kind, "")
             plots.append(figure(drawing(report, f"slices_{kind}"), caption, title=title))
         elif found.get(kind):
-            only = note(f"All decisions are in one slice: {found[kind][0]['name']}.")
-            plots.append(card(f"<h3>{title}</h3>{only}"))
+            alone.append(f"{title}: all decisions are in one slice, {found[kind][0]['name']}.")
         if found.get(kind):
             tables.append(f"<h3>{title}</h3>{_slices_table(found[kind])}")
-    return columns(*plots) + folded("Figures of every slice", card("".join(tables)))
+    body = columns(*plots) + note(" ".join(alone))
+    return body + folded("Figures of every slice", card("".join(tables)))
 
 
 def _slices_table(rows: list[Mapping[str, Any]]) -> str:

@@ -11,12 +11,14 @@ from lob_backtest.report.words import (
     many,
     number,
     p_text,
+    percent,
     significant,
     strategy_title,
     text,
 )
 
 _ALPHA = 0.05
+_EVEN = 0.5
 
 
 def doubts(report: Mapping[str, Any]) -> str:
@@ -93,7 +95,9 @@ def _luck(report: Mapping[str, Any]) -> str:
     found = report.get("sharpe_statistics") or {}
     if found.get("psr") is None:
         return ""
-    words = f"The true Sharpe ratio is above 0 with a probability of {_percent(found['psr'])} (PSR)"
+    words = f"The true Sharpe ratio is above 0 with a probability of {percent(found['psr'])} (PSR)"
+    if found["psr"] < _EVEN:  # a loss needs no luck
+        return words + "."
     trials = found.get("trials")
     if trials is None or found.get("dsr") is None:
         return words + "."
@@ -105,7 +109,7 @@ def _luck(report: Mapping[str, Any]) -> str:
     luck = number(found.get("benchmark_sharpe"), ".1f")
     return (
         f"{words}. The best of {trials:,} worthless ones would reach {luck} by luck alone; it is "
-        f"above that with a probability of {_percent(found['dsr'])} (deflated Sharpe ratio)."
+        f"above that with a probability of {percent(found['dsr'])} (deflated Sharpe ratio)."
     )
 
 
@@ -134,7 +138,7 @@ def _picked(report: Mapping[str, Any]) -> str:
     ways = f"{halves:,} ways" if halves else "the ways"
     return (
         "The candidate threshold that is best in one half of the time "
-        f"ranks below the middle in the other half in {_percent(found['pbo'])} of "
+        f"ranks below the middle in the other half in {percent(found['pbo'])} of "
         f"{ways} to halve it (probability "
         "of backtest overfitting; 50 % is what guessing gives)."
     )
@@ -225,19 +229,6 @@ def _chance(found: Mapping[str, Any]) -> str:
 def _p(value: float) -> str:
     shown = p_text(value)
     return shown if shown.startswith("<") else f"= {shown}"
-
-
-def _percent(value: float) -> str:
-    """A probability; never 0 % or 100 %, which nobody knows.
-
-    >>> _percent(0.99999), _percent(0.123), _percent(0.9912)
-    ('> 99.9 %', '12 %', '99.1 %')
-    """
-    if value > 0.999:
-        return "> 99.9 %"
-    if value < 0.001:
-        return "< 0.1 %"
-    return f"{100 * value:.1f} %" if value > 0.99 or value < 0.01 else f"{100 * value:.0f} %"
 
 
 def _level(report: Mapping[str, Any]) -> str:

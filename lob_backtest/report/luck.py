@@ -23,6 +23,7 @@ from lob_backtest.report.words import (
     interval,
     number,
     p_text,
+    percent,
     strategy_title,
 )
 
@@ -131,7 +132,7 @@ def _overfitting(report: Mapping[str, Any]) -> str:
     splits = number(len(found.get("logits") or []) or found.get("n_splits"), ",")
     settings = number(found.get("strategies"), ",")
     words = (
-        f"Probability of backtest overfitting {found['pbo']:.0%}: in so many of {splits} "
+        f"Probability of backtest overfitting {percent(found['pbo'])}: in so many of {splits} "
         f"ways to halve the time, the best of {settings} candidate thresholds in one half is below "
         "the middle in the other (left of the line). Bailey et al. (2017)."
     )

@@ -175,6 +175,19 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else format(value, ".3f" if value < 0.1 else ".2f")
 
 
+def percent(value: float) -> str:
+    """A probability; never 0 % or 100 %, which nobody knows.
+
+    >>> percent(0.99999), percent(0.123), percent(0.9912)
+    ('> 99.9 %', '12 %', '99.1 %')
+    """
+    if value > 0.999:
+        return "> 99.9 %"
+    if value < 0.001:
+        return "< 0.1 %"
+    return f"{100 * value:.1f} %" if value > 0.99 or value < 0.01 else f"{100 * value:.0f} %"
+
+
 def alarm_title(alarm: Mapping[str, Any]) -> str:
     """How a leak alarm is called, and of which instrument it is where there are several."""
     name = str(alarm["name"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import Book, IntArray
-from lob_backtest.metrics import N_CLASSES
+from lob_backtest.metrics import N_CLASSES, said_classes
 from lob_backtest.portfolio import Account
 from lob_backtest.sections.parts import Part
 
@@ -81,9 +81,10 @@ def _decided(parts: Sequence[Part], fold: int, edges: IntArray) -> dict[str, lis
         known = (part.test.fold == fold) & part.test.is_labelled
         label, probability = part.test.label[known], part.test.probability[known]
         block = _block_of(part.test.decided_ns[known], edges)
-        cell = N_CLASSES * label + np.argmax(probability, axis=1)
+        cell = N_CLASSES * label + said_classes(probability)[0]
         error = ((probability - np.eye(N_CLASSES)[label]) ** 2).sum(axis=1)
-        np.add.at(counts, (block, cell), 1)
+        flat = np.bincount(block * N_CLASSES**2 + cell, minlength=counts.size)
+        counts += flat.reshape(counts.shape)
         squared += np.bincount(block, error, minlength=n_blocks)
     return {
         "n": counts.sum(axis=1).tolist(),

@@ -3,8 +3,7 @@
 import math
 from typing import Any
 
-import numpy as np
-
+from lob_backtest.metrics import said_classes
 from lob_backtest.predictions import Predictions
 from lob_backtest.resampling import label_overlap
 
@@ -20,8 +19,8 @@ def confidence_section(test: Predictions) -> list[dict[str, Any]]:
     reaches are left out; the first one is reached by all.
     """
     known = test.is_labelled
-    confidence = test.probability[known].max(axis=1)
-    right = np.argmax(test.probability[known], axis=1) == test.label[known]
+    said, confidence = said_classes(test.probability[known])
+    right = said == test.label[known]
     overlap = label_overlap(test)
     rows = []
     for threshold in _THRESHOLDS:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import BoolArray, FloatArray, IntArray
-from lob_backtest.metrics import classification_metrics
+from lob_backtest.metrics import classification_metrics, said_classes
 from lob_backtest.predictions import CLASS_NAMES
 from lob_backtest.resampling import label_overlap
 from lob_backtest.sections.confidence import share_interval
@@ -54,21 +54,21 @@ def slices_section(parts: Sequence[Part], *, capital: float | None = None) -> di
         "session": session_regime(books[0], tests),
     }
     zone = books[0].meta.timezone
+    overlap = float(np.mean([label_overlap(test) for test in tests]))
     return {
-        **{kind: _slices(parts, regimes, capital) for kind, regimes in kinds.items()},
+        **{kind: _slices(parts, regimes, capital, overlap) for kind, regimes in kinds.items()},
         "words": {kind: words.format(timezone=zone) for kind, words in _WORDS.items()},
     }
 
 
 def _slices(
-    parts: Sequence[Part], regimes: Sequence[Regime], capital: float | None
+    parts: Sequence[Part], regimes: Sequence[Regime], capital: float | None, overlap: float
 ) -> list[dict[str, Any]]:
     names = regimes[0].names
     labels = np.concatenate([part.test.label for part in parts])
     known = np.concatenate([part.test.is_labelled for part in parts])
     probability = np.concatenate([part.test.probability for part in parts])
     code = np.concatenate([regime.code for regime in regimes])
-    overlap = float(np.mean([label_overlap(part.test) for part in parts]))
     money = None if capital is None else _money(parts, regimes)
     rows = []
     for place in (*range(len(names)), -1):
@@ -90,7 +90,7 @@ def _figures(labels: IntArray, probability: FloatArray, overlap: float) -> dict[
         nothing = (*keys, "accuracy_low", "accuracy_high", *(f"{c}_share" for c in CLASS_NAMES))
         return dict.fromkeys(nothing)
     figures = classification_metrics(labels, probability)
-    hits = int((np.argmax(probability, axis=1) == labels).sum())
+    hits = int((said_classes(probability)[0] == labels).sum())
     low, high = share_interval(hits, labels.size, overlap=overlap)
     shares = np.bincount(labels, minlength=len(CLASS_NAMES)) / labels.size
     return {
