@@ -8,6 +8,10 @@ from typing import Literal
 from lob_backtest.errors import ConfigError
 from lob_backtest.strict_yaml import build, finish, load_yaml, unknown_keys
 
+# Nobody means more or less, and what is computed of such figures stays within float64.
+_SMALLEST, _LARGEST = 1e-12, 1e18
+_LONGEST_SECONDS = 1e9  # in nanoseconds within 64 bits
+
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionsConfig:
@@ -189,6 +193,10 @@ class CostsConfig:
             value = getattr(self, name)
             may_be_rebate = name in ("preset", "maker_fee_bps", "maker_fee_per_unit")
             _need(may_be_rebate or value >= 0, f"{name}={value} needs to be >= 0")
+            _need(
+                name == "preset" or abs(value) <= _LARGEST,
+                f"{name}={value} needs to be at most {_LARGEST:g}",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +268,12 @@ class BacktestConfig:
             _need(self.latency_ns >= 0, f"latency_ns={self.latency_ns} needs to be >= 0")
         _positive(self, "position_limit", "notional_limit", "capital", "bar_seconds", "trials")
         _need(
-            all(multiple >= 0 for multiple in self.cost_multiples), "cost_multiples need to be >= 0"
+            self.bar_seconds <= _LONGEST_SECONDS,
+            f"bar_seconds={self.bar_seconds} needs to be at most {_LONGEST_SECONDS:g}",
+        )
+        _need(
+            all(0 <= multiple <= _LARGEST for multiple in self.cost_multiples),
+            f"cost_multiples need to be >= 0 and at most {_LARGEST:g}",
         )
 
 
@@ -325,3 +338,7 @@ def _positive(section: object, *names: str) -> None:
     for name in names:
         value = getattr(section, name)
         _need(value is None or value > 0, f"{name}={value} needs to be above 0")
+        _need(
+            value is None or _SMALLEST <= value <= _LARGEST,
+            f"{name}={value} needs to be from {_SMALLEST:g} to {_LARGEST:g}",
+        )
