@@ -87,7 +87,10 @@ def _spans(decided_ns: IntArray, label_end_ns: IntArray) -> tuple[IntArray, IntA
 
 def _concurrency(starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
     """The instants at which labels begin or end, and how many are open in between."""
-    edges = np.unique(np.concatenate([starts, ends]))
-    begun = np.searchsorted(np.sort(starts), edges[:-1], side="right")
-    over = np.searchsorted(np.sort(ends), edges[:-1], side="right")
-    return edges, begun - over
+    instants = np.concatenate([starts, ends])
+    change = np.repeat([1, -1], starts.size)
+    order = np.argsort(instants, kind="stable")  # quick where both halves are in order
+    instants = instants[order]
+    is_last = np.ones(instants.size, dtype=np.bool_)
+    is_last[:-1] = instants[1:] != instants[:-1]
+    return instants[is_last], np.cumsum(change[order])[is_last][:-1]

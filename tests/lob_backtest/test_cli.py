@@ -313,6 +313,14 @@ def test_a_reader_that_goes_away_is_no_error(place):
 def test_a_book_that_is_not_the_models_is_refused(place, tmp_path, capsys):
     book = read_book(place / "book.parquet")
     write_book(book.rows(0, 900), tmp_path / "short.parquet")
-    arguments = score_arguments(place, "good", tmp_path / "out", "--book",
-                                str(tmp_path / "short.parquet"))  # fmt: skip
+    arguments = score_arguments(place, "good", tmp_path / "out")
+    arguments[arguments.index("--book") + 1] = str(tmp_path / "short.parquet")
     assert "decisions outside the book's time" in refused(arguments, capsys)
+
+
+def test_two_books_of_one_instrument_are_refused(place, tmp_path, capsys):
+    arguments = score_arguments(place, "good", tmp_path / "out", "--book",
+                                str(place / "book.parquet"))  # fmt: skip
+    assert "got books of SYNTHETIC, SYNTHETIC; needs one an instrument" in refused(
+        arguments, capsys
+    )
