@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterator
@@ -37,7 +38,8 @@ def read_json(path: Path | str, *, error: type[Exception]) -> Any:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_float=_finite,
+                          parse_constant=_finite)  # fmt: skip
     except (ValueError, RecursionError) as cause:  # also bytes that are no UTF-8
         raise error(f"{path}: not valid JSON: {cause}") from cause
 
@@ -51,8 +53,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number in JSON; null is an unknown figure")
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number; null is an unknown figure")
+    return number
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -7,7 +7,7 @@ from lob_backtest.command_line import EXIT_DONE
 from lob_backtest.commands.tables import figure, show, table
 from lob_backtest.errors import FormatError
 from lob_backtest.files import write_json, write_text
-from lob_backtest.report import read_report
+from lob_backtest.report import as_written, read_report
 from lob_backtest.report.comparison import compare_reports
 from lob_backtest.report.words import MEASURES, p_text
 
@@ -21,12 +21,14 @@ def compare(arguments: argparse.Namespace) -> int:
         )
     reports = [read_report(path) for path in arguments.reports]
     names = [str(path) for path in arguments.reports]
-    compared = compare_reports(reports, names, seed=arguments.seed)
-    text = _text(compared)
+    with as_written(*arguments.reports):
+        compared = compare_reports(reports, names, seed=arguments.seed)
+        text = _text(compared)
     if arguments.output is not None:
         from lob_backtest.report.comparison_page import comparison_page
 
-        page = comparison_page(compared)
+        with as_written(*arguments.reports):
+            page = comparison_page(compared)
         write_json(arguments.output / "compare.json", compared)
         write_text(arguments.output / "compare.html", page)
         text += f"\n\nPage: {arguments.output / 'compare.html'}"

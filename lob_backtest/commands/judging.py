@@ -8,7 +8,7 @@ from lob_backtest.commands.tables import show
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import ConfigError
 from lob_backtest.gates import judge, verdict
-from lob_backtest.report import read_report
+from lob_backtest.report import as_written, read_report
 from lob_backtest.strict_yaml import build, finish, parse_yaml
 from lob_backtest.training_figures import training_from
 
@@ -16,7 +16,14 @@ from lob_backtest.training_figures import training_from
 def gate(arguments: argparse.Namespace) -> int:
     """Judge a written report again, by its own limits or by others."""
     report = read_report(arguments.report)
-    rules = _rules(report, arguments.overrides)
+    with as_written(arguments.report):
+        outcome = _judged(report, _rules(report, arguments.overrides))
+        text = judgement_text(outcome)
+    show(outcome, text, as_json=arguments.json)
+    return exit_code(outcome["verdict"])
+
+
+def _judged(report: dict[str, Any], rules: GatesConfig) -> dict[str, Any]:
     training = report.get("training")
     gates = judge(
         folds=report["folds"],
@@ -24,13 +31,11 @@ def gate(arguments: argparse.Namespace) -> int:
         rules=rules,
         training=None if training is None else training_from(training),
     )
-    outcome: dict[str, Any] = {
+    return {
         "verdict": verdict(gates, alarms=report.get("alarms") or []),
         "gates": [each.as_dict() for each in gates],
         "alarms": report.get("alarms"),
     }
-    show(outcome, judgement_text(outcome), as_json=arguments.json)
-    return exit_code(outcome["verdict"])
 
 
 def exit_code(outcome: str) -> int:

@@ -1,7 +1,8 @@
 """report.json and the self-contained report.html made from it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,22 @@ def read_report(path: Path | str) -> dict[str, Any]:
             f"{path}: no report, {', '.join(missing)} missing; make one with: lob-backtest score"
         )
     return report  # type: ignore[no-any-return]
+
+
+@contextmanager
+def as_written(*paths: Path) -> Iterator[None]:
+    """Say that a report is not as it was written, where working with it meets what cannot be.
+
+    A report is JSON that anyone can edit or cut; every reader would have to check every figure.
+    """
+    import numpy as np
+
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            yield
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        names = " or ".join(str(path) for path in paths)
+        raise FormatError(
+            f"{names}: not as lob-backtest score wrote it ({type(error).__name__}: {error}); "
+            "score the predictions again"
+        ) from error
