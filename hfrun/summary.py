@@ -36,12 +36,13 @@ class Summary:
         return str(self.report["verdict"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Folder, report, verdict, gates, aggregate figures, and the commit on the hub if any."""
+        """Folder, report, verdict, gates, leak alarms, figures, and the commit on the hub if any."""
         return {
             "folder": str(self.folder),
             "report": str(self.folder / "report" / "report.html"),
             "verdict": self.verdict,
             "gates": self.report["gates"],
+            "alarms": self.report.get("alarms"),
             "aggregate": self.report["aggregate"],
             "published": None if self.published is None else vars(self.published),
         }
@@ -50,6 +51,7 @@ class Summary:
         """Some twenty lines that a person reads at the end of a run."""
         lines = [*_found(self.report), "", f"Verdict: {self.verdict.upper()}"]
         lines += [_gate_line(gate) for gate in self.report["gates"]]
+        lines += _alarm_lines(self.report.get("alarms") or [])
         advice = _advice(self.report["gates"])
         if advice:
             lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
@@ -110,3 +112,14 @@ def _gate_line(gate: dict[str, Any]) -> str:
     mark = {True: "pass", False: "FAIL", None: "  - "}[gate["passed"]]
     optional = "" if gate["required"] else " (optional)"
     return f"  {mark}  {gate['name']}{optional}: {gate['reason']}"
+
+
+def _alarm_lines(alarms: list[dict[str, Any]]) -> list[str]:
+    """The leak alarms that were raised, or that none was."""
+    if not alarms:
+        return []
+    raised = [alarm for alarm in alarms if alarm["raised"]]
+    if not raised:
+        tried = sum(alarm["raised"] is not None for alarm in alarms)
+        return [f"Leak alarms: none raised ({tried} of {len(alarms)} could be tried)"]
+    return ["Leak alarms:", *(f"  LEAK  {each['name']}: {each['reason']}" for each in raised)]

@@ -103,6 +103,7 @@ def test_the_dict_holds_folder_page_verdict_gates_figures_and_the_push() -> None
         "report": "runs/a/report/report.html",
         "verdict": "pass",
         "gates": found["gates"],
+        "alarms": None,
         "aggregate": found["aggregate"],
         "published": None,
     }
@@ -114,3 +115,16 @@ def test_the_dict_holds_folder_page_verdict_gates_figures_and_the_push() -> None
         "commit": "0123456789abcdef",
     }
     assert told.text().splitlines()[-1] == "Hub: me/a at http://hub:1, commit 0123456789ab"
+
+
+def test_leak_alarms_are_told_in_full_when_raised_and_counted_otherwise() -> None:
+    silent = {"name": "foresight", "raised": False, "reason": "caught 3 %"}
+    untried = {"name": "late_by_one", "raised": None, "reason": "not tried"}
+    raised = {"name": "canary", "raised": True, "reason": "not caught"}
+    found = report(gate("f1_lift", True, 0.1))
+    assert "Leak alarms" not in summary(found).text()
+    lines = summary(found | {"alarms": [silent, untried]}).text().splitlines()
+    assert "Leak alarms: none raised (1 of 2 could be tried)" in lines
+    lines = summary(found | {"alarms": [silent, raised]}).text().splitlines()
+    assert lines[lines.index("Leak alarms:") + 1] == "  LEAK  canary: not caught"
+    assert summary(found | {"alarms": [raised]}).as_dict()["alarms"] == [raised]
