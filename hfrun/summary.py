@@ -36,7 +36,7 @@ class Summary:
         return str(self.report["verdict"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Folder, report, verdict, gates, leak alarms, figures, and the commit on the hub if any."""
+        """Folder, report, verdict, gates, leak alarms, figures, and the hub's commit if any."""
         return {
             "folder": str(self.folder),
             "report": str(self.folder / "report" / "report.html"),
