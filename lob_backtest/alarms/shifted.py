@@ -19,6 +19,7 @@ from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.features import hand_features
 from lob_backtest.prepare import Prepared
 from lob_backtest.questions import past_move_ticks
+from lob_backtest.uncertainty.long_run import lag_variance
 
 _DELAYED = "logistic"  # the quickest baseline that learns from the features
 _CERTAIN = 3.0  # standard errors
@@ -106,15 +107,6 @@ def _late(seen: Evidence, before: IntArray, *, name: str, words: str) -> Alarm:
 
 
 def _standard_errors(gain: FloatArray, *, lag: int) -> float:
-    """The mean over its Newey-West standard error.
-
-    References: Newey and West (1987), Econometrica 55(3).
-    """
-    n, centred = gain.size, gain - gain.mean()
-    lag = min(lag, n - 1)
-    size = 1 << (n + lag).bit_length()
-    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
-    covariance = np.fft.irfft(spectrum, size)[: lag + 1] / n
-    weight = 1 - np.arange(1, lag + 1) / (lag + 1)
-    variance = float(covariance[0] + 2 * (weight * covariance[1:]).sum())
-    return float(gain.mean() / math.sqrt(variance / n)) if variance > 0 else 0.0
+    """The mean over its Newey-West standard error; 0 where nothing varies."""
+    variance = lag_variance(gain, min(lag, gain.size - 1))
+    return float(gain.mean() / math.sqrt(variance / gain.size)) if variance > 0 else 0.0
