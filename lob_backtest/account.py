@@ -18,6 +18,8 @@ from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import PortfolioError
 
 Item = TypeVar("Item", "Account", "Trades")
+# A profit below this share of what was bought and sold is what rounding leaves of none.
+_ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,8 +55,10 @@ class Trades:
 
     @property
     def net_pnl(self) -> FloatArray:
-        """``(M,)`` profit after costs."""
-        return self.gross_pnl - self.costs
+        """``(M,)`` profit after costs; exactly 0 where a trade breaks even: that is no win."""
+        net = self.gross_pnl - self.costs
+        traded = self.size * (np.abs(self.open_price) + np.abs(self.close_price))
+        return np.where(np.abs(net) <= _ROUNDING * traded, 0.0, net)
 
     def of_fold(self, fold: int) -> "Trades":
         return _select(self, _of_fold(self.fold, fold))

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lob_backtest.account import Account, JointBars, Trades, combine
+from lob_backtest.costs import Costs
 from lob_backtest.errors import PortfolioError
 from lob_backtest.metrics import portfolio_metrics
-from lob_backtest.portfolio import simulate
-from tests.lob_backtest.books import SECOND, random_book
+from lob_backtest.orders import Orders, Span
+from lob_backtest.portfolio import Leg, simulate
+from tests.lob_backtest.books import SECOND, book_from_mids, random_book
 from tests.lob_backtest.trading_cases import COSTS, random_orders
 
 BAR = 10
@@ -174,3 +176,26 @@ def test_a_negative_equity_is_bankrupt() -> None:
     own = account([(0, 10, -200.0, 0), (0, 20, 500.0, 0)])
     assert own.is_bankrupt
     assert not replace(own, capital=300.0).is_bankrupt
+
+
+def test_a_trade_that_breaks_even_is_no_win_whatever_rounding_leaves_of_it() -> None:
+    # Buys at the ask of 1.02, sells at the bid of 1.02: half a spread each way, and the mid's gain.
+    mids = np.array([101.0, 103.0])
+    legs, units = {}, (0.1, 0.3, 0.7, 1.0, 3.0, 7.0)
+    book = book_from_mids(np.tile(mids, 10))
+    row = np.arange(book.n_rows)
+    for size in units:
+        sizes = np.where(row % 2 == 0, size, -size)
+        mid, no = book.mid_ticks * book.meta.tick_size, np.zeros(row.size, dtype=np.bool_)
+        orders = Orders(
+            fold=np.zeros_like(row), row=row, time_ns=book.time_ns, decided_ns=book.time_ns,
+            size=sizes, mid=mid, price=mid + np.sign(sizes) * 0.01,
+            is_maker=no, above_touch=no, beyond_book=no, forced=no,
+        )  # fmt: skip
+        span = Span(fold=0, start_ns=int(book.time_ns[0]), end_ns=int(book.time_ns[-1]))
+        legs[size] = Leg(book=book, orders=orders, spans=[span])
+    costs = [Costs(taker_bps=0.0, maker_bps=0.0)]
+    for [made] in simulate(legs, costs=costs, bar_ns=SECOND, capital=1.0).values():
+        assert made.trades.net_pnl.tolist() == [0.0] * 10
+        assert portfolio_metrics(made, periods_per_year=1)["hit_rate"] == 0.0
+        assert made.closings.sum(axis=0).tolist() == [10, 0]
