@@ -355,6 +355,15 @@ def _lines(legs: Iterable[Leg], bar_ns: int) -> list[TimeLine]:
 
 
 def _check(name: Hashable, orders: Orders, line: TimeLine) -> None:
+    worthless = (orders.mid <= 0) | (orders.price <= 0)
+    if worthless.any():
+        which = int(np.argmax(worthless))
+        raise PortfolioError(
+            f"{name}: {int(worthless.sum())} of {orders.n} orders trade at prices of 0 or below, "
+            f"first at {orders.price[which]:g} with the mid at {orders.mid[which]:g} at "
+            f"time_ns={orders.time_ns[which]}; fees on them and returns mean nothing: leave these "
+            "rows out of the book"
+        )
     span = line.span_of(orders)
     if (np.diff(span * line.stride + orders.row) < 0).any():
         raise PortfolioError(f"{name}: orders need to be in the order of the spans and of time")

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lob_backtest.errors import BookError
+from lob_backtest.strict_yaml import shown
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -15,6 +16,7 @@ BoolArray = npt.NDArray[np.bool_]
 NS_PER_DAY = 86_400_000_000_000
 # No market's step is outside; products of sizes and prices stay within float64.
 _SMALLEST_TICK, _LARGEST_TICK = 1e-15, 1e15
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,11 @@ class BookMeta:
     source: str
 
     def __post_init__(self) -> None:
+        for what, name in (("instrument", self.instrument), ("currency", self.currency)):
+            if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+                raise BookError(
+                    f"{what}={shown(name)}: needs a name of 1 to {_LONGEST_NAME} letters"
+                )
         if not _SMALLEST_TICK <= self.tick_size <= _LARGEST_TICK:  # not so for NaN
             raise BookError(
                 f"tick_size={self.tick_size}: needs a positive price step, from {_SMALLEST_TICK:g} "
@@ -66,7 +73,7 @@ def local_ns(time_ns: IntArray, timezone: str) -> IntArray:
         index = pd.DatetimeIndex(time_ns.astype("datetime64[ns]"), tz="UTC").tz_convert(timezone)
     except (LookupError, ValueError, OSError) as error:
         raise BookError(
-            f"timezone={timezone!r} is no known time zone; use an IANA name such as "
+            f"timezone={shown(timezone)} is no known time zone; use an IANA name such as "
             "America/New_York or UTC"
         ) from error
     return np.asarray(index.tz_localize(None).as_unit("ns").asi8, dtype=np.int64)
@@ -87,5 +94,5 @@ def _clock_ns(text: str) -> int:
     hours, colon, minutes = text.partition(":")
     valid = colon and hours.isdecimal() and minutes.isdecimal()
     if not valid or int(hours) * 60 + int(minutes) > 24 * 60 or int(minutes) > 59:
-        raise BookError(f"session time {text!r}: needs HH:MM between 00:00 and 24:00")
+        raise BookError(f"session time {shown(text)}: needs HH:MM between 00:00 and 24:00")
     return (int(hours) * 60 + int(minutes)) * 60_000_000_000

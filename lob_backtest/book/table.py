@@ -16,6 +16,7 @@ from lob_backtest.book.meta import BookMeta
 from lob_backtest.book.rows import Book
 from lob_backtest.errors import FormatError
 from lob_backtest.files import atomic_path
+from lob_backtest.strict_yaml import shown
 
 _META_KEY = b"lob_backtest.book"
 _ROW_GROUP_BYTES = 2**23  # of numbers, before compression: what a writer and a reader hold at once
@@ -210,12 +211,14 @@ def _meta_of(schema: pa.Schema, path: Path) -> BookMeta:
     known = {field.name for field in fields(BookMeta)}
     if not isinstance(values, dict) or set(values) != known:
         got = sorted(values) if isinstance(values, dict) else values
-        raise FormatError(f"{path}: book metadata has {got}; needs {sorted(known)}")
+        raise FormatError(f"{path}: book metadata has {shown(got)}; needs {sorted(known)}")
     for name, value in values.items():
         may_be_none = name.startswith("session_") and value is None
         wanted = (int, float) if name == "tick_size" else str
         if not may_be_none and (isinstance(value, bool) or not isinstance(value, wanted)):
-            raise FormatError(f"{path}: book metadata has {name}={value!r}; import the book anew")
+            raise FormatError(
+                f"{path}: book metadata has {name}={shown(value)}; import the book anew"
+            )
     return BookMeta(**values)
 
 
