@@ -10,6 +10,8 @@ from lob_backtest.errors import LobBacktestError
 EXIT_DONE, EXIT_BAD_INPUT, EXIT_GATES_FAILED, EXIT_INTERRUPTED = 0, 2, 3, 130
 _EXIT_PIPE_CLOSED = 141  # what a shell reports for a program that SIGPIPE ended
 
+_LONGEST_LINE, _HEAD = 2000, 800
+
 _WRONG_PATHS = (
     FileNotFoundError, PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError,
 )  # fmt: skip
@@ -54,7 +56,15 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argp
 
 
 def _printable(text: str) -> str:
-    """The text with what a terminal would act on (a damaged file is quoted, say) written out."""
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text
+    """The text as a terminal can show it, whatever damaged file it quotes.
+
+    What a terminal would act on is written out, and the middle of endless lines is left out.
+    """
+    lines = [
+        "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+        for line in text.split("\n")
+    ]
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[:_HEAD]} ... {line[-_HEAD:]}"
+        for line in lines
     )

@@ -1,5 +1,6 @@
 """What the rows of a book are of, and the hours in which its market trades."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,8 +56,9 @@ class BookMeta:
         local_ns(np.zeros(1, dtype=np.int64), self.timezone)  # raises where there is no such zone
         if (self.session_open is None) != (self.session_close is None):
             raise BookError(
-                f"session_open={self.session_open} and session_close={self.session_close}: "
-                "give both, or neither for a market that never closes"
+                f"session_open={shown(self.session_open)} and "
+                f"session_close={shown(self.session_close)}: give both, or neither for a market "
+                "that never closes"
             )
         if self.session_open is not None and self.session_close is not None:
             opening, closing = _clock_ns(self.session_open), _clock_ns(self.session_close)
@@ -91,8 +93,8 @@ def is_outside_session(time_ns: IntArray, meta: BookMeta) -> BoolArray:
 
 
 def _clock_ns(text: str) -> int:
-    hours, colon, minutes = text.partition(":")
-    valid = colon and hours.isdecimal() and minutes.isdecimal()
-    if not valid or int(hours) * 60 + int(minutes) > 24 * 60 or int(minutes) > 59:
+    hours, _, minutes = text.partition(":")
+    is_time = re.fullmatch(r"[0-9]{1,2}:[0-9]{2}", text) is not None
+    if not is_time or int(hours) * 60 + int(minutes) > 24 * 60 or int(minutes) > 59:
         raise BookError(f"session time {shown(text)}: needs HH:MM between 00:00 and 24:00")
     return (int(hours) * 60 + int(minutes)) * 60_000_000_000
