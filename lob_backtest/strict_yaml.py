@@ -7,6 +7,7 @@ Overrides are ``section.key=value``.
 import dataclasses
 import difflib
 import math
+import re
 import reprlib
 import types
 import typing
@@ -27,7 +28,10 @@ _SHOWN.maxstring = _SHOWN.maxother = 200
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice: plain YAML silently takes the last one."""
+    """YAML as people mean it: ``on`` and ``off`` are words and ``16:00`` is text, as in YAML 1.2.
+
+    A key that is given twice is refused: plain YAML silently takes the last one.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -41,6 +45,26 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_SEXAGESIMAL = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?$")
+
+
+def _as_in_yaml_1_2() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """PyYAML's rules for plain words, without those that only YAML 1.1 has."""
+    true_or_false = re.compile(r"(true|True|TRUE|false|False|FALSE)$")
+    kept = {
+        first: [(tag, pattern) for tag, pattern in rules if tag != _BOOL]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for first in "tTfF":
+        kept.setdefault(first, []).append((_BOOL, true_or_false))
+    text = [("tag:yaml.org,2002:str", _SEXAGESIMAL)]
+    return {first: [*(text if first in "-+0123456789" else []), *kept[first]] for first in kept}
+
+
+_Loader.yaml_implicit_resolvers = _as_in_yaml_1_2()
 
 
 def parse_yaml(text: str) -> Any:

@@ -171,6 +171,7 @@ def score_many(
         else None
     )  # fmt: skip
     labels, probability = labelled(test, None)
+    statistics = [_label_statistics(contest, backtest) for contest in contests]
     report = {
         "format": FORMAT,
         "verdict": verdict(judged, alarms=alarms or []),
@@ -179,10 +180,10 @@ def score_many(
         "baseline": baseline,
         "data": data_section([contest.book for contest in contests], test),
         "label": None if contests[0].prepared is None else as_dict(contests[0].prepared.data),
-        "label_statistics": _label_statistics(contests[0], backtest),
+        "label_statistics": statistics[0] if len(contests) == 1 else None,
         "folds": folds,
         "aggregate": aggregate,
-        "instruments": instruments_section(everyone, markets),
+        "instruments": instruments_section(everyone, markets, statistics),
         **_comparisons(outcome, baseline, of_decisions, of_bars),
         **_money_doubts(traded, backtest),
         "confusion": confusion_matrix(labels, probability).tolist(),

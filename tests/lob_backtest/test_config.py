@@ -14,6 +14,7 @@ from lob_backtest.config import (
     DecisionsConfig,
     GatesConfig,
     JudgeConfig,
+    LatencyConfig,
     SignalConfig,
     load_judge_config,
 )
@@ -96,7 +97,7 @@ def test_every_problem_is_shown_at_once_with_the_nearest_key(tmp_path):
         "data.book: got 5; needs text or a section with days, rows_per_day, levels, signal, seed",
         "data.decisions.every_ms: got 'soon'; needs a number or nothing",
         "data.label.flat_shear: unknown key; did you mean flat_share?",
-        "walk_forward.test: missing; needs a number",
+        "walk_forward: mode=rolling needs test",
     ]
 
 
@@ -106,10 +107,12 @@ def test_a_missing_section_names_what_it_holds(tmp_path):
 
 
 def test_costs_and_latency_have_no_default(tmp_path):
-    assert problems(tmp_path, with_section("backtest")) == [
-        "backtest.costs: missing; needs 'none' or a section with fee_bps",
-        "backtest.latency_ns: missing; needs a whole number",
-    ]
+    costs, latency = problems(tmp_path, with_section("backtest"))
+    assert costs.startswith("backtest.costs: missing; needs 'none' or a section with preset, fee")
+    assert latency == (
+        "backtest.latency_ns: missing; needs a whole number or a section with median_ns, p99_ns, "
+        "seed"
+    )
 
 
 def test_free_and_instant_trading_can_be_asked_for_by_name(tmp_path):
@@ -122,8 +125,10 @@ def test_a_problem_inside_an_optional_section_is_told_as_that_of_the_section(tmp
     config = with_section("backtest", costs={"fee_bp": 1.0}, latency_ns=0)
     assert problems(tmp_path, config) == [
         "backtest.costs.fee_bp: unknown key; did you mean fee_bps?",
-        "backtest.costs.fee_bps: missing; needs a number",
     ]
+    config = with_section("backtest", costs={"discount": 0.5}, latency_ns=0)
+    (message,) = problems(tmp_path, config)
+    assert message.startswith("backtest.costs: needs a preset or fees")
 
 
 @pytest.mark.parametrize(
@@ -245,11 +250,11 @@ def test_numbers_are_read_however_yaml_writes_them(number):
         assert finish(build(One, {"value": raw}, "", errors), errors, "test").value == number
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), ".nan", True, None, [1]])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), ".nan", True, [1]])
 def test_what_is_no_finite_number_is_refused(value):
     errors: list[str] = []
     build(CostsConfig, {"fee_bps": value}, "costs", errors)
-    assert errors == [f"costs.fee_bps: got {value!r}; needs a number"]
+    assert errors == [f"costs.fee_bps: got {value!r}; needs a number or nothing"]
 
 
 def test_sections_are_frozen():
@@ -262,3 +267,42 @@ def test_every_field_of_the_judge_is_a_known_section(tmp_path):
     names = [item.name for item in dataclasses.fields(JudgeConfig)]
     config = {name: {} for name in names}
     assert not [line for line in problems(tmp_path, config) if "unknown key" in line]
+
+
+def test_on_off_and_clock_times_mean_what_is_written(tmp_path) -> None:
+    # YAML 1.1 reads these as True, False and 960.
+    path = tmp_path / "words.yaml"
+    path.write_text("a: {on: mid_change, off: [x], yes: no, t: 16:00, s: 1:30.5}\n"
+                    "b: [true, False, 12, -1.5, 2020]\n", encoding="utf-8")  # fmt: skip
+    assert load_yaml(path) == {
+        "a": {"on": "mid_change", "off": ["x"], "yes": "no", "t": "16:00", "s": "1:30.5"},
+        "b": [True, False, 12, -1.5, 2020],
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("walk_forward", {"mode": "combinatorial", "groups": 3, "test_groups": 3},
+         "test_groups=3 needs to be below groups=3"),
+        ("walk_forward", {"train": 1, "validation": 1, "test": 1, "train_dev": -1},
+         "train_dev=-1.0 needs to be >= 0"),
+        ("backtest", {"costs": "none", "latency_ns": {"median_ns": 9, "p99_ns": 8}},
+         "p99_ns=8 needs to be at least median_ns=9"),
+        ("backtest", {"costs": {"minimum_fee": -1}, "latency_ns": 0},
+         "minimum_fee=-1.0 needs to be >= 0"),
+        ("backtest", {"costs": "none", "latency_ns": 0, "trials": 0}, "trials=0 needs to be above"),
+    ],
+)  # fmt: skip
+def test_what_the_newer_keys_cannot_mean_is_refused(tmp_path, section, values, message):
+    config = {**SMALLEST, section: values}
+    assert any(message in told for told in problems(tmp_path, config))
+
+
+def test_a_rebate_for_makers_is_no_negative_cost(tmp_path):
+    costs = {"fee_bps": 5.0, "maker_fee_bps": -1.0}
+    config = with_section("backtest", costs=costs, latency_ns={"median_ns": 5, "p99_ns": 9})
+    backtest = load_judge_config(written(tmp_path, config)).backtest
+    assert backtest is not None
+    assert backtest.costs == CostsConfig(fee_bps=5.0, maker_fee_bps=-1.0)
+    assert backtest.latency_ns == LatencyConfig(median_ns=5, p99_ns=9)
