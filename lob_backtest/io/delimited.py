@@ -53,7 +53,7 @@ def explained(name: Path | str, wanted: str) -> Iterator[None]:
     except pd.errors.EmptyDataError as error:
         raise FormatError(f"{name}: the file is empty; needs {wanted}; fetch it again") from error
     except _UNREADABLE as error:
-        reason = str(error).strip() or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise FormatError(
             f"{name}: cannot be read ({reason}); needs {wanted}; fetch it again if it was cut off"
         ) from error

@@ -163,6 +163,11 @@ def _open_parquet(path: Path) -> ParquetFile:
     with parquet_file(path, _WANTED) as file:
         schema, metadata = file.schema_arrow, file.metadata
     time = next((name for name in _NS if name in schema.names), None)
+    twice = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if twice:
+        raise FormatError(
+            f"{path}: the columns {', '.join(twice[:12])} are there more than once; needs {_WANTED}"
+        )
     is_list = {
         name: pa.types.is_list(schema.field(name).type)
         or pa.types.is_large_list(schema.field(name).type)

@@ -185,7 +185,7 @@ def parquet_batches(
 ) -> Iterator[tuple[Place, pa.RecordBatch]]:
     """Columns of a Parquet file, at most ``chunk_rows`` rows at a time, and where they stand."""
     with parquet_file(path, wanted) as file:
-        n_rows = max(file.metadata.num_rows, 1)
+        n_rows = file.metadata.num_rows
         batches = file.iter_batches(batch_size=chunk_rows, columns=list(columns), use_threads=False)
         n_read = 0
         while True:
@@ -196,7 +196,12 @@ def parquet_batches(
             if batch.num_rows:
                 yield _place(Path(path).name, 1 + n_read, batch, "row", wanted), batch
                 n_read += batch.num_rows
-                counts.done = counts.size * n_read // n_rows
+                counts.done = min(counts.size * n_read // max(n_rows, 1), counts.size)
+    if n_read != n_rows:
+        raise FormatError(
+            f"{path}: {n_read} rows where the file says that it has {n_rows}; it is damaged: fetch "
+            "it again"
+        )
     if n_read == 0:
         raise FormatError(f"{path}: no rows; needs {wanted}; fetch the file again")
 
@@ -210,4 +215,6 @@ def parquet_file(path: Path | str, wanted: str) -> pq.ParquetFile:
     """Open a Parquet file such that only what is asked for is held in memory."""
     path = require_file(path, wanted)
     with readable(path, wanted):
-        return pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        return pq.ParquetFile(
+            path, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
+        )
