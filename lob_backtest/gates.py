@@ -1,6 +1,7 @@
 """The acceptance gates: written limits that a model meets or does not, each with its figures.
 
-    f1_lift           weighted F1 above the baseline's, also without the best single fold
+    f1_lift           weighted F1 above the baseline's and above that of guesses with the model's
+                      own class shares, also without the best single fold
     train_eval_gap    train minus evaluation accuracy
     grad_norm         gradient norm before clipping, P95 (required) and P50 (advice)
     window_pass_rate  share of folds that reach the lift on their own
@@ -72,7 +73,8 @@ def judge(
     """Judge a walk-forward by every gate, in the order of ``GATE_NAMES``.
 
     Args:
-        folds: the report's folds; of each ``n``, ``f1_weighted`` and ``baselines`` with the same.
+        folds: the report's folds; of each ``n``, ``f1_weighted`` and ``baselines`` with the same;
+            ``confusion`` too, where guesses are to be beaten.
         aggregate: the report's aggregate, ``{key: {value, low, high}}`` and ``baselines``.
         rules: the limits, and the gates that are off.
         training: what the training run knows; without it ``train_eval_gap`` and ``grad_norm``
@@ -169,7 +171,7 @@ def _f1_lift(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -
     passed = value >= rules.f1_lift - _ROUNDING
     reason = (
         f"weighted F1 is {_mean_f1(folds, None):.3f} against {_mean_f1(folds, name):.3f} of {name} "
-        f"as a mean over {len(folds)} folds by their decisions "
+        f"as a mean over {len(folds)} folds by their decisions{_guesses(folds, name)} "
         f"({whole:+.3f}; {without:+.3f} without the best fold, {folds[best]['fold']}); "
         f"both lifts need to be at least {rules.f1_lift:+.3f}"
     )
@@ -232,7 +234,7 @@ def _window_pass_rate(folds: Sequence[Figures], aggregate: Figures, rules: Gates
     rate = reached / len(folds)
     reason = (
         f"{reached} of {len(folds)} folds ({rate:.0%}) have a weighted F1 of at least "
-        f"{rules.f1_lift:.3f} above {name}, needs {limit:.0%}"
+        f"{rules.f1_lift:.3f} above {name}{_guesses(folds, name)}, needs {limit:.0%}"
     )
     return _judged("window_pass_rate", rate >= limit - _ROUNDING, rate, limit, reason)
 
@@ -311,7 +313,37 @@ def _traded(figures: Figures) -> dict[str, float]:
 
 
 def _lift(folds: Sequence[Figures], baseline: str) -> float:
-    return _mean_f1(folds, None) - _mean_f1(folds, baseline)
+    """Above the baseline, or above guessing where that is better.
+
+    On noise a baseline that always says one class has a lower F1 than guesses have: without them
+    whoever throws dice would be ahead of it.
+    """
+    return _mean_f1(folds, None) - max(_mean_f1(folds, baseline), _mean_guess_f1(folds))
+
+
+def _mean_guess_f1(folds: Sequence[Figures]) -> float:
+    """Mean of the folds' weighted F1 of the model's own guesses in random order, by decisions.
+
+    With ``true_c`` and ``said_c`` of n, a random order hits ``true_c said_c / n`` on average, and
+    F1 is linear in the hits: ``sum_c true_c / n * 2 true_c said_c / (n (true_c + said_c))``.
+    A constant guess is its own: it has no lift. 0 where no confusion is known.
+    """
+    total = 0.0
+    for fold in folds:
+        if fold.get("confusion") is not None:
+            counts = np.asarray(fold["confusion"], dtype=np.float64)
+            true, said, n = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
+            f1 = 2 * true * said / (n * np.maximum(true + said, 1))
+            total += fold["n"] * float((true * f1).sum() / n)
+    return total / sum(fold["n"] for fold in folds)
+
+
+def _guesses(folds: Sequence[Figures], baseline: str) -> str:
+    """Words for the reason where guesses are what is to be beaten."""
+    guess = _mean_guess_f1(folds)
+    if guess <= _mean_f1(folds, baseline):
+        return ""
+    return f", and {guess:.3f} of guesses with the same class shares,"
 
 
 def _mean_f1(folds: Sequence[Figures], baseline: str | None) -> float:

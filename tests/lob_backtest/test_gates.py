@@ -109,6 +109,35 @@ def test_folds_count_by_their_decisions():
     assert "+0.014; +0.000 without the best fold, 0" in gate.reason
 
 
+def test_guesses_with_the_models_own_class_shares_are_to_be_beaten_too():
+    # 100 decisions, 40 up, 60 down; said 50 and 50: guesses hit 20 and 30. F1 of up 40 / 90, of
+    # down 60 / 110; weighted 0.4 * 0.4444 + 0.6 * 0.5455 = 0.5051.
+    figures = report([60, 60, 60], [20, 20, 20])
+    for fold in figures["folds"]:
+        fold["confusion"] = [[35, 0, 25], [0, 0, 0], [15, 0, 25]]
+    gates = judged(figures)
+    assert gates["f1_lift"].value == pytest.approx(0.60 - 0.4 * 40 / 90 - 0.6 * 60 / 110)
+    assert "0.505 of guesses with the same class shares" in gates["f1_lift"].reason
+    # Where the baseline is better than they are, they play no part.
+    for fold in figures["folds"]:
+        fold["baselines"]["logistic"]["f1_weighted"] = 0.55
+    gates = judged(figures)
+    assert gates["f1_lift"].value == pytest.approx(0.05)
+    assert "guesses" not in gates["f1_lift"].reason
+
+
+def test_a_constant_guess_has_no_lift_however_weak_the_baseline_and_lucky_the_guess():
+    # All is up in one fold, down in the next, and the guess follows: right in 70 of 100.
+    figures = report([58, 58, 58], [10, 10, 10])
+    for i, fold in enumerate(figures["folds"]):
+        confusion = [[70, 0, 0], [0, 0, 0], [30, 0, 0]]
+        fold["confusion"] = confusion if i % 2 else [row[::-1] for row in confusion[::-1]]
+        fold["f1_weighted"] = 0.7 * 140 / 170
+    gates = judged(figures)
+    assert gates["f1_lift"].value == pytest.approx(0.0)
+    assert (gates["f1_lift"].passed, gates["window_pass_rate"].value) == (False, 0.0)
+
+
 def test_lift_that_equals_the_limit_passes():
     gate = judged(report([52, 52], [50, 50]))["f1_lift"]
     assert (gate.passed, gate.limit) == (True, 0.02)
