@@ -17,6 +17,7 @@ from lob_backtest.io.tables import Place
 
 _MOST_TICKS = 2.0**40  # beyond it float64 cannot tell a price on a tick from one beside it
 _MOST_SIZE = 2.0**53
+_LARGEST_WHOLE = 2.0**53  # beyond, a float64 may be the rounding of another whole number
 _PARTS_OF_A_TICK = (2, 4, 5, 10, 20, 50, 100, 1_000, 10_000, 100_000)
 
 
@@ -106,6 +107,12 @@ def integers(place: Place, batch: pa.RecordBatch, name: str) -> IntArray:
     """``(n,)`` a column of whole numbers (or instants in their unit), none of them missing."""
     column = batch.column(name)
     place.refuse(column.is_null().to_numpy(zero_copy_only=False), f"{name} is missing")
+    if pa.types.is_boolean(column.type) or pa.types.is_duration(column.type):
+        every = np.ones(len(column), dtype=np.bool_)
+        place.refuse(every, f"{name} is a column of {column.type}, not of whole numbers")
+    if pa.types.is_floating(column.type):
+        values = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+        place.refuse(~(np.abs(values) <= _LARGEST_WHOLE), f"{name} is no whole number below 2^53")
     try:
         whole = column.cast(pa.int64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
