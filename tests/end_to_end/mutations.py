@@ -194,7 +194,7 @@ def cell_mutations(draw: st.DrawFn, names: Sequence[str], n: int) -> Mutation:
             return value[0] if isinstance(old, int) else value[1]
         if isinstance(old, int):
             if kind == "factor":
-                return min(max(int(old * value), -(2**63)), 2**63 - 1) if abs(old) < 1e15 else old
+                return int(min(max(old * value, -(2.0**62)), 2.0**62))
             return stepped(value if kind == "step" else 1)(old)
         return old * value if kind == "factor" else old + value
 
@@ -304,7 +304,7 @@ def metadata_mutations(draw: st.DrawFn, key: bytes) -> Mutation:
                 values["other"] = values.pop(name)
             else:
                 values |= {"session_open": "16:00", "session_close": "09:30"}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return columns
         metadata[key] = json.dumps(values).encode()
         return Columns(columns.names, columns.arrays, metadata)

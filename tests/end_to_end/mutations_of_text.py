@@ -145,3 +145,78 @@ def text_mutations(draw: st.DrawFn) -> Mutation:
         return "\n".join(lines).encode()
 
     return Mutation(f"text: {kind} {line[:30]!r} at {share:.4f}, {other:.4f}", apply)
+
+
+FIELDS = (
+    "", " ", "nan", "NaN", "inf", "-inf", "-1", "0", "-0", "1", "2", "1e300", "1e-300", "9" * 25,
+    "9223372036854775807", "9223372036854775808", "-9223372036854775808", "9999999999", "abc",
+    "1_0", "0x1A", "１２", "5.0", "5.5", "+5", " 5", "5 ", "1e2", "TRUE", "null", "NA", "\0", "é",
+    '"', '"5"', "5;6", "2012-13-45 00:00:00", "2020-03-03 21:45:14", "2020-03-03T21:45:14Z",
+    "1.00000000000000000001", "0.1", "1e", ".5", "5.", "--5", "1,5", "\r", "\t5",
+)  # fmt: skip
+
+
+@st.composite
+def csv_mutations(draw: st.DrawFn) -> Mutation:
+    """Lines and fields of delimited text changed, lost, repeated, moved."""
+    kind = draw(
+        st.sampled_from(
+            ("field", "field", "field", "field", "scale", "copy", "drop line", "repeat line",
+             "swap lines", "shuffle", "turn", "drop field", "add field", "drop column",
+             "swap columns", "carriage returns", "mark", "blank line", "tabs", "no end", "quoted")
+        )
+    )  # fmt: skip
+    share, other, third = (draw(st.floats(0, 1, exclude_max=True)) for _ in range(3))
+    value, factor = draw(st.sampled_from(FIELDS)), draw(st.sampled_from(("0", "00", ".5", "-")))
+
+    def apply(data: bytes) -> bytes:
+        rows = [line.split(",") for line in data.decode("utf-8", "replace").split("\n")]
+        a, b = int(share * len(rows)), int(other * len(rows))
+        at, to = int(third * len(rows[a])), int(other * len(rows[a]))
+        if kind == "field":
+            rows[a][at] = value
+        elif kind == "scale":
+            old = rows[a][at]
+            rows[a][at] = factor + old if factor == "-" else old + factor
+        elif kind == "copy":
+            rows[a][at] = rows[b][min(at, len(rows[b]) - 1)]
+        elif kind == "drop line":
+            del rows[a]
+        elif kind == "repeat line":
+            rows.insert(b, list(rows[a]))
+        elif kind == "swap lines":
+            rows[a], rows[b] = rows[b], rows[a]
+        elif kind == "shuffle":
+            order = np.random.default_rng(int(other * 1000)).permutation(len(rows))
+            rows = [rows[i] for i in order]
+        elif kind == "turn":
+            rows = rows[::-1]
+        elif kind == "drop field":
+            del rows[a][at]
+        elif kind == "add field":
+            rows[a].insert(at, value)
+        elif kind == "drop column":
+            rows = [row[:at] + row[at + 1 :] for row in rows]
+        elif kind == "swap columns":
+            i, j = sorted((at, to))
+            rows = [
+                [*row[:i], row[j], *row[i + 1 : j], row[i], *row[j + 1 :]]
+                if i < j < len(row)
+                else row
+                for row in rows
+            ]
+        elif kind == "blank line":
+            rows.insert(a, [""])
+        elif kind == "quoted":
+            rows[a][at] = f'"{rows[a][at]}"'
+        text = "\n".join(",".join(row) for row in rows)
+        return {
+            "carriage returns": text.replace("\n", "\r\n"),
+            "mark": f"\ufeff{text}",
+            "tabs": text.replace(",", "\t"),
+            "no end": text.rstrip("\n"),
+        }.get(kind, text).encode("utf-8", "replace")
+
+    return Mutation(
+        f"csv: {kind} at {share:.4f}, {other:.4f}, {third:.4f} {value!r} {factor}", apply
+    )
