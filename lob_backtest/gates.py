@@ -335,7 +335,7 @@ def _mean_guess_f1(folds: Sequence[Figures]) -> float:
             true, said, n = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
             f1 = 2 * true * said / (n * np.maximum(true + said, 1))
             total += fold["n"] * float((true * f1).sum() / n)
-    return total / sum(fold["n"] for fold in folds)
+    return float(total / sum(fold["n"] for fold in folds))
 
 
 def _guesses(folds: Sequence[Figures], baseline: str) -> str:
