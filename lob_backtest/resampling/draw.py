@@ -11,6 +11,7 @@ from lob_backtest.resampling.cells import Cells, Figures, influence, totals
 from lob_backtest.uncertainty.bootstrap import block_length
 from lob_backtest.uncertainty.comparisons import romano_wolf
 from lob_backtest.uncertainty.intervals import Studentized, studentize, unanimous_interval
+from lob_backtest.uncertainty.lift import unanimous_p_value
 from lob_backtest.uncertainty.long_run import n_cosines
 
 LEVEL = 0.95
@@ -128,7 +129,8 @@ def intervals_of(draw: Draw, *, n_resamples: int, rng: np.random.Generator) -> I
     first_lead = len(draw.names) * n_keys
     leads = {
         draw.names[i]: {
-            key: _lead(found, first_lead + (i - 1) * n_keys + j) for j, key in enumerate(draw.keys)
+            key: _lead(draw, found, first_lead + (i - 1) * n_keys + j)
+            for j, key in enumerate(draw.keys)
         }
         for i in others
     }
@@ -191,10 +193,15 @@ def _interval(draw: Draw, found: Studentized, i: int, j: int, column: int) -> In
     return max(low, min(least, value)), min(high, max(most, value))
 
 
-def _lead(found: Studentized, column: int) -> Lead:
+def _lead(draw: Draw, found: Studentized, column: int) -> Lead:
     difference = float(found.value[column])
     if math.isnan(difference):
         return Lead()
+    if found.error[column] == 0:  # ahead by the same everywhere
+        p_value = unanimous_p_value(difference, draw.cells.n / draw.overlap)
+        if difference != 0 and p_value > 1 - LEVEL:
+            return Lead(difference=difference, p_value=p_value)  # too few to show how it varies
+        return Lead(difference=difference, low=difference, high=difference, p_value=p_value)
     low, high = found.interval(column, confidence=LEVEL)
     return Lead(difference=difference, low=low, high=high, p_value=found.p_value(column))
 

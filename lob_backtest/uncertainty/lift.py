@@ -183,14 +183,26 @@ def mean_test(
     if n < 2:
         raise MetricError(f"{n} values: a test needs at least 2")
     if np.ptp(values) == 0:
-        same = float(values[0])
-        sure = same > 0 or (same < 0 and side == "two-sided")
-        return math.nan, 0.0 if sure else 1.0, math.inf
+        p_value = unanimous_p_value(float(values[0]), n if overlap is None else n / overlap.mean())
+        if side == "greater":
+            p_value = p_value / 2 if values[0] > 0 else 1.0
+        return math.nan, p_value, math.inf
     variance, degrees, factor = _variance(values, overlap, method)
     if variance <= 0:  # a pattern that the kernel is blind to: better the plain variance than none
         variance = float(values.var())
     statistic = float(values.mean() / math.sqrt(variance / n)) * factor
     return statistic, _p_value(statistic, degrees, side), degrees
+
+
+def unanimous_p_value(value: float, trials: float) -> float:
+    """Two-sided p-value of trials that all gave the same: that of the sign test, ``2 / 2^trials``.
+
+    They show no variation to measure it by. Two of two say little, however large they are.
+
+    >>> unanimous_p_value(0.7, 2), unanimous_p_value(-0.7, 5), unanimous_p_value(0.0, 5)
+    (0.5, 0.0625, 1.0)
+    """
+    return 1.0 if value == 0 else 2 * 0.5 ** max(trials, 1.0)
 
 
 def overlap_counts(table: Predictions) -> IntArray:

@@ -401,3 +401,31 @@ def test_busy_bars_do_not_widen_what_so_many_decisions_earn() -> None:
         {"model": paid}, periods_per_year=1.0, n_resamples=200, rng=rng
     ).of["model"]["net_return"]
     assert high - low > 0.05 * abs(low)
+
+
+@pytest.mark.parametrize(("n", "p_value", "is_shown"), [(4, 0.125, False), (20, 2.0**-19, True)])
+def test_a_lead_at_every_decision_says_no_more_than_so_many_tosses(
+    n: int, p_value: float, is_shown: bool
+) -> None:
+    label = np.arange(n) % 3
+    decided_ns = np.arange(n) * 10 + 1
+
+    def table(said: IntArray) -> Predictions:
+        return Predictions(
+            instrument="X",
+            fold=np.zeros(n, dtype=np.int64),
+            decided_ns=decided_ns,
+            label_end_ns=decided_ns + 1,
+            train_end_ns=np.zeros(n, dtype=np.int64),
+            label=label,
+            probability=0.1 + 0.7 * np.eye(3)[said],
+        )
+
+    found = classification_intervals(
+        {"model": table(label), "wrong": table((label + 1) % 3)},
+        n_resamples=50,
+        rng=np.random.default_rng(0),
+    )
+    lead = found.leads["wrong"]["accuracy"]
+    assert (lead.difference, lead.p_value) == (1.0, pytest.approx(p_value))
+    assert (lead.low, lead.high) == ((1.0, 1.0) if is_shown else (None, None))

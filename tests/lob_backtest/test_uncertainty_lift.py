@@ -158,7 +158,7 @@ def test_predictions_that_never_differ_have_no_lift() -> None:
     assert math.isnan(found.statistic)
     with pytest.raises(MetricError, match="1 values: a test needs at least 2"):
         mean_test(np.ones(1))
-    assert mean_test(np.ones(3))[1] == 0.0
+    assert mean_test(np.ones(3))[1] == 2 / 2**3
     assert mean_test(-np.ones(3), side="greater")[1] == 1.0
 
 
@@ -190,3 +190,12 @@ def test_a_pattern_that_the_kernel_does_not_see_still_has_a_variance() -> None:
     assert 0 < p_value < 1
     # with lag 5 the falling weights add up to nothing of [1, -1] * 3 but a rounding
     assert math.isfinite(mean_test(values - 0.5, overlap=np.full(6, 6), method="newey_west")[0])
+
+
+def test_a_lead_that_never_varies_is_as_sure_as_its_independent_decisions_are_many() -> None:
+    # The sign test: heads every time, of n tosses.
+    assert mean_test(np.full(2, 0.7), side="greater")[1] == 0.25
+    assert mean_test(np.full(10, 0.7), side="greater")[1] == 2.0**-10
+    assert mean_test(np.full(10, 0.7), overlap=np.full(10, 5), side="greater")[1] == 0.25
+    assert mean_test(np.full(10, -0.7), side="greater")[1] == 1.0
+    assert mean_test(np.zeros(10))[1] == 1.0
