@@ -202,6 +202,8 @@ def volatility(returns: FloatArray, *, periods_per_year: float) -> float:
 def bars_per_year(meta: BookMeta, *, bar_ns: int) -> float:
     """Clock bars of ``bar_ns`` in a year: 252 sessions of their length, or 365 whole days.
 
+    No bar crosses a night: one that is longer than a session is that session, 252 times a year.
+
     >>> nyse = BookMeta(instrument="X", tick_size=0.01, currency="USD", source="",
     ...     timezone="America/New_York", session_open="09:30", session_close="16:00")
     >>> bars_per_year(nyse, bar_ns=60_000_000_000)
@@ -212,7 +214,7 @@ def bars_per_year(meta: BookMeta, *, bar_ns: int) -> float:
     if meta.session_open is None or meta.session_close is None:
         return CALENDAR_DAYS_PER_YEAR * _NS_PER_DAY / bar_ns
     length = pd.Timedelta(f"{meta.session_close}:00") - pd.Timedelta(f"{meta.session_open}:00")
-    return TRADING_DAYS_PER_YEAR * length.total_seconds() * 1e9 / bar_ns
+    return TRADING_DAYS_PER_YEAR * max(length.total_seconds() * 1e9 / bar_ns, 1.0)
 
 
 def max_drawdown(equity: FloatArray) -> float:

@@ -266,6 +266,14 @@ def test_sharpe_of_a_missing_return_is_refused() -> None:
         sharpe(np.array([0.1, np.nan]), periods_per_year=252)
 
 
+def test_bars_of_a_day_or_more_are_sessions_252_times_a_year() -> None:
+    # A session of 6.5 hours has one bar of "a day": 252 * 6.5 / 24 a year would make the volatility
+    # of daily returns half of what it is.
+    day = 86_400_000_000_000
+    assert bars_per_year(META, bar_ns=day) == bars_per_year(META, bar_ns=100 * day) == 252.0
+    assert bars_per_year(META_ALWAYS_OPEN, bar_ns=5 * day) == 73.0
+
+
 def test_a_year_has_252_sessions_or_365_days_of_bars() -> None:
     minute = 60_000_000_000
     assert bars_per_year(META, bar_ns=minute) == 252 * 390
