@@ -143,10 +143,12 @@ def _read_lean(files: dict[str, bytes]) -> list[Row]:
         assert 0 <= whole(ms) < 86_400_000
         assert whole(suspicious) in (0, 1)
         for price, size in ((bid_price, bid_size), (ask_price, ask_size)):
-            if price < 0 or size < 0 or price % 100 or (size and not price):
+            if price < 0 or size < 0 or (size and not price):
                 raise ValueError(quote)
         if whole(suspicious) or not (bid_price or ask_price):
             continue
+        if bid_price % 100 or ask_price % 100:
+            raise ValueError(quote)
         bid = (Decimal(bid_price // 100), Decimal(bid_size)) if bid_price else bid
         ask = (Decimal(ask_price // 100), Decimal(ask_size)) if ask_price else ask
         rows.append((midnight + whole(ms) * 10**6, [ask], [bid]))

@@ -5,18 +5,23 @@ import io
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import yaml
 
+from lob_backtest import walk_forward
 from lob_backtest.book import write_book
 from lob_backtest.cli import main
 from lob_backtest.config import load_judge_config
 from lob_backtest.predictions import write_predictions
 from lob_backtest.prepare import prepare
+from lob_backtest.report import page
 from tests.lob_backtest.books import META, META_ALWAYS_OPEN, random_book
 from tests.lob_backtest.judged import predicted
 
@@ -148,6 +153,19 @@ class Bench:
         (place / "out" / "report.json").write_text("older", encoding="utf-8")
         (place / "out" / "report.html").write_text("older", encoding="utf-8")
         return place
+
+
+@contextmanager
+def quick_bench(folder: Path) -> Iterator[Bench]:
+    """The sound files of every base; while it is open, reports have few resamples and no plots."""
+    quick = {**(walk_forward.score_many.__kwdefaults__ or {}), "n_resamples": 20}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(walk_forward.score_many, "__kwdefaults__", quick)
+        patched.setattr(page, "report_page", lambda report: f"{report['verdict']}\n")
+        bench = Bench(folder)
+        for base in BASES:
+            bench.make(base)
+        yield bench
 
 
 def score(place: Path, *more: object) -> Done:

@@ -17,8 +17,6 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from lob_backtest import walk_forward
-from lob_backtest.report import page
 from tests.end_to_end import mutations as mutate
 from tests.end_to_end import mutations_of_text as mutate_text
 from tests.end_to_end.plain_judge import PlainJudge, read_rows
@@ -32,6 +30,7 @@ from tests.end_to_end.sound_files import (
     as_yaml,
     check_refusal,
     listing,
+    quick_bench,
     run,
     score,
 )
@@ -287,14 +286,7 @@ def reread(case: Case, bench: Bench) -> str:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """The sound files; reports with few resamples and without plots, which other tests look at."""
-    quick = {**(walk_forward.score_many.__kwdefaults__ or {}), "n_resamples": 20}
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(walk_forward.score_many, "__kwdefaults__", quick)
-        patched.setattr(page, "report_page", lambda report: f"{report['verdict']}\n")
-        made = Bench(tmp_path_factory.mktemp("fuzz"))
-        for base in BASES:
-            made.make(base)
+    with quick_bench(tmp_path_factory.mktemp("fuzz")) as made:
         yield made
 
 
