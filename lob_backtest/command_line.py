@@ -30,6 +30,13 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
     except (LobBacktestError, *_WRONG_PATHS) as error:
         print(f"error: {_printable(str(error))}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except MemoryError as error:
+        print(
+            f"error: not enough memory ({_printable(str(error)) or 'no more to be had'}); is there "
+            "a time or a bar length in another unit? Otherwise give fewer rows or coarser bars",
+            file=sys.stderr,
+        )
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept, nothing half-written is left",
               file=sys.stderr)  # fmt: skip

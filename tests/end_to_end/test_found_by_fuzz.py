@@ -337,3 +337,14 @@ def test_snapshot_times_of_another_type_are_refused(tmp_path: Path, wanted: str)
     command = ("import", "snapshots", tmp_path / "s.parquet", "-o", tmp_path / "book.parquet",
                "--instrument", "X", "--tick-size", "0.01", "--currency", "USD")  # fmt: skip
     assert "whole number" in refused(tmp_path, command)
+
+
+def test_what_does_not_fit_into_memory_is_one_message(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def everything(*_: object, **__: object) -> None:
+        raise MemoryError("Unable to allocate 3.2 TiB")
+
+    place = bench.lay_out(EVENTS)
+    monkeypatch.setattr("lob_backtest.commands.scoring.score_many", everything)
+    assert "not enough memory (Unable to allocate 3.2 TiB)" in refused(place)
