@@ -348,3 +348,29 @@ def test_what_does_not_fit_into_memory_is_one_message(
     place = bench.lay_out(EVENTS)
     monkeypatch.setattr("lob_backtest.commands.scoring.score_many", everything)
     assert "not enough memory (Unable to allocate 3.2 TiB)" in refused(place)
+
+
+@pytest.mark.parametrize(
+    "name", ["book.parquet", "test.parquet", "validation.parquet", "config.yaml", "training.json"]
+)
+def test_a_folder_in_the_place_of_a_file_is_refused(bench: Bench, name: str) -> None:
+    place = bench.lay_out(EVENTS)
+    (place / name).unlink()
+    (place / name).mkdir()
+    assert "no such" in refused(place)
+
+
+@pytest.mark.parametrize("name", ["test.parquet", "config.yaml", "training.json"])
+def test_a_sound_file_of_another_kind_is_refused(bench: Bench, name: str) -> None:
+    place = bench.lay_out(EVENTS)
+    (place / name).write_bytes((place / "book.parquet").read_bytes())
+    assert name in refused(place)
+
+
+def test_an_output_that_is_a_file_is_refused(bench: Bench) -> None:
+    place = bench.lay_out(EVENTS)
+    (place / "note").write_text("mine", encoding="utf-8")
+    assert "note" in refused(place, (
+        "score", place / "test.parquet", "--book", place / "book.parquet", "--config",
+        place / "config.yaml", "-o", place / "note", "--baselines", "majority",
+    ))  # fmt: skip
