@@ -1,6 +1,6 @@
 """Leak alarms: attempts to show that a result is too good, on the result's own data.
 
-    foresight         the sides taken catch nearly every move
+    foresight         the sides taken catch nearly every move, and are hardly ever taken in vain
     shuffled_labels   the lift survives labels shuffled within blocks
     shuffled_sides    the profit survives sides shuffled within blocks
     late_by_one       predictions are better one decision late
@@ -18,7 +18,7 @@ import numpy as np
 from lob_backtest.alarms.alarm import Alarm, Evidence, evidence
 from lob_backtest.alarms.canary import canary, peeking
 from lob_backtest.alarms.causality import Answers, feature_answers, look_ahead, other_future
-from lob_backtest.alarms.foresight import captured, foresight
+from lob_backtest.alarms.foresight import captured, foresight, timely
 from lob_backtest.alarms.shifted import features_delayed, late_by_horizon, late_by_one
 from lob_backtest.alarms.shuffled import shuffled_labels, shuffled_sides
 from lob_backtest.book import Book
@@ -43,6 +43,7 @@ __all__ = [
     "run_alarms",
     "shuffled_labels",
     "shuffled_sides",
+    "timely",
 ]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lob_backtest.book import Book, FloatArray, IntArray
-from lob_backtest.predictions import FLAT, Predictions
+from lob_backtest.predictions import DOWN, FLAT, UP, Predictions
 
 # Below this many independent labels, neither skill nor its absence can be told from luck.
 LEAST_LABELS = 30
@@ -59,8 +59,13 @@ class Evidence:
 
     @property
     def side(self) -> IntArray:
-        """``(n,)`` -1, 0 or 1: the side of the market that the predicted class takes."""
-        return self.said - FLAT
+        """``(n,)`` -1, 0 or 1: the side of the market that the predicted class takes.
+
+        None where down and up are as likely: who gives each class a third has no view, although the
+        predicted class is the first among equals.
+        """
+        down, up = self.probability[:, DOWN], self.probability[:, UP]
+        return np.where(down == up, 0, self.said - FLAT)
 
     @property
     def n(self) -> int:

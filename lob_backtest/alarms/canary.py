@@ -12,15 +12,17 @@ from lob_backtest.alarms.alarm import Alarm, Evidence
 from lob_backtest.alarms.foresight import foresight
 from lob_backtest.book import FloatArray
 
-_NOISE = 0.3  # of a typical move: it peeks through a dirty window
+# Of a typical move: it peeks through a dirty window, and keeps still where it sees nothing clearly.
+_NOISE, _CLEAR = 0.2, 0.8
 
 
 def peeking(seen: Evidence, *, rng: np.random.Generator) -> Evidence:
     """The same decisions, answered by someone who sees the move, with some noise."""
     move = seen.move_ticks
-    scale = max(float(np.abs(move).mean()), 1e-12)
+    moved = np.abs(move[move != 0])  # elsewhere there is nothing to see
+    scale = float(moved.mean()) if moved.size else 1.0
     glimpse = (move + _NOISE * scale * rng.standard_normal(seen.n)) / scale
-    lean: FloatArray = np.column_stack([-glimpse, np.zeros(seen.n), glimpse])
+    lean: FloatArray = np.column_stack([-glimpse, np.full(seen.n, _CLEAR), glimpse])
     weight = np.exp(lean - lean.max(axis=1, keepdims=True))
     return replace(seen, probability=weight / weight.sum(axis=1, keepdims=True))
 

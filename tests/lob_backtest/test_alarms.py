@@ -17,6 +17,7 @@ from lob_backtest.alarms import (
     other_future,
     shuffled_labels,
     shuffled_sides,
+    timely,
 )
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.config import (
@@ -153,12 +154,14 @@ def test_at_least_95_of_100_clean_runs_raise_no_alarm() -> None:
     assert len(raised) <= 5
 
 
-def test_who_copies_the_label_is_caught_by_foresight() -> None:
-    book, prepared = prepared_book(0)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "smoothed"])
+def test_who_copies_the_label_is_caught_by_foresight(kind: str) -> None:
+    book, prepared = prepared_book(0, kind=kind)
     table = answered(prepared, lambda label, _: sure_of(np.maximum(label, 0)))
     alarm = foresight(evidence(book, table))
     assert alarm.raised
-    assert alarm.value == pytest.approx(1.0)
+    # A smoothed label is not the price at the horizon's end, all others are.
+    assert alarm.value == pytest.approx(0.9 if kind == "smoothed_forward" else 1.0, abs=0.01)
 
 
 def drifting(rng: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -255,3 +258,29 @@ def test_features_one_decision_old_are_not_better() -> None:
     assert alarm.raised is False
     assert alarm.value is not None
     assert alarm.value < 0
+
+
+def test_no_view_is_no_side_so_that_a_leak_cannot_hide_among_decisions_without_one() -> None:
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 1000) * 2
+    has_view = rng.random(1000) < 0.2
+    probability = np.where(has_view[:, None], sure_of(label), 1 / 3)
+    seen = made(label, probability, (label - 1.0) * 2)
+    assert not seen.side[~has_view].any()
+    assert captured(seen) == 1.0
+    assert foresight(seen).raised is True
+
+
+def test_who_knows_which_way_but_not_when_is_not_accused() -> None:
+    # One tick of spread and long queues: the price seldom moves, and then where the imbalance says.
+    rng = np.random.default_rng(1)
+    side = rng.choice([-1, 1], 3000)
+    move = side * (rng.random(3000) < 0.2) * 0.5
+    seen = made(move.astype(int) + 1, sure_of(side + 1), move)
+    assert captured(seen) == 1.0
+    assert timely(seen) == pytest.approx(0.2, abs=0.03)
+    assert foresight(seen).raised is False
+    # Who takes the same sides only where the price then moves knows when.
+    knows = made(move.astype(int) + 1, sure_of(np.sign(move).astype(int) + 1), move)
+    assert foresight(knows).raised is True
+    assert canary(seen, rng=rng).raised is False
