@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.book import Book, FloatArray, IntArray, silence_warning
 from lob_backtest.config import BacktestConfig, DecisionsConfig, LabelConfig, LatencyConfig
 from lob_backtest.costs import costs_of
 from lob_backtest.decisions import (
@@ -116,7 +116,7 @@ def statistics_of(
             horizon_ns=horizon_ns_of(config),
             horizon_events=config.horizon_events,
         ).move_ticks
-    return label_statistics(
+    statistics = label_statistics(
         book,
         decisions,
         labels,
@@ -125,6 +125,11 @@ def statistics_of(
         costs=None if backtest is None else costs_of(backtest.costs),
         units=1.0 if backtest is None else backtest.position_limit,
     )
+    silence = silence_warning(book)
+    return {
+        **statistics,
+        "warnings": [*statistics["warnings"], *([] if silence is None else [silence])],
+    }
 
 
 def usual_latency_ns(backtest: BacktestConfig) -> int:

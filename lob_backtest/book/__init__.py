@@ -21,6 +21,7 @@ from lob_backtest.book.meta import (
     local_ns,
 )
 from lob_backtest.book.rows import Book
+from lob_backtest.book.silence import silence_warning
 from lob_backtest.book.table import (
     BookFile,
     book_columns,
@@ -45,5 +46,6 @@ __all__ = [
     "local_ns",
     "read_book",
     "row_group_rows",
+    "silence_warning",
     "write_book",
 ]

@@ -1,10 +1,12 @@
 """What labels are like: shares, overlap, and whether being right about them could ever pay."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lob_backtest.book import silence_warning
 from lob_backtest.config import BacktestConfig, CostsConfig, LabelConfig, LatencyConfig
 from lob_backtest.costs import Costs
 from lob_backtest.decisions import decide_every_events
@@ -20,7 +22,7 @@ from lob_backtest.labels import (
     triple_barrier_moves,
 )
 from lob_backtest.questions import moves_of, statistics_of
-from tests.lob_backtest.books import SECOND, book_from_mids, random_book
+from tests.lob_backtest.books import META, SECOND, book_from_mids, random_book
 
 SPREAD = Costs.proportional(0.0)
 NO_COSTS = BacktestConfig(costs="none", latency_ns=0)
@@ -213,3 +215,17 @@ def test_statistics_of_a_barrier_take_the_move_to_its_touch():
     assert told["below_round_trip_share"] == expected
     assert expected is not None
     assert 0 < expected < 1
+
+
+def test_long_silences_inside_a_session_are_told_and_nights_are_not():
+    meta = replace(META, session_open=None, session_close=None)
+    book = book_from_mids([100] * 4, at_seconds=[0, 10, 10 + 7200, 10 + 7200 + 540_000], meta=meta)
+    warning = silence_warning(book)
+    assert warning is not None
+    assert warning.startswith(
+        "2 silences of more than an hour inside a session, the longest of 150"
+    )
+    assert "from 2020-01-06 12:00 UTC" in warning
+    assert silence_warning(book_from_mids([100] * 3, at_seconds=[0, 3600, 7200])) is None
+    assert silence_warning(book_from_mids([100] * 3, at_seconds=[0, 10, 86_400])) is None
+    assert silence_warning(book_from_mids([100])) is None
