@@ -14,6 +14,7 @@ from typing import Any
 from lob_backtest.command_line import run_command
 
 Run = Callable[[argparse.Namespace], int]
+_LARGEST_SEED = 2**32 - 1  # scikit-learn takes no larger one
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,7 +67,7 @@ def _add_book_commands(commands: Any) -> None:
     command.add_argument(
         "--signal", type=float, default=1.0, help="0 plants none, 1 a strong one (default)"
     )
-    command.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    command.add_argument("--seed", type=_seed, default=0, help="default: %(default)s")
 
     command = _command(commands, "inspect", "inspecting:inspect", "what a book is like, in figures")
     command.add_argument("book", type=Path, metavar="BOOK")
@@ -107,7 +108,7 @@ def _add_score(commands: Any) -> None:
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     command.add_argument("--validation", type=Path, help="predictions of the validation blocks")
     command.add_argument("--training", type=Path, help="JSON with what the training run knows")
-    command.add_argument("--seed", type=int, default=0, help="of the intervals and baselines")
+    command.add_argument("--seed", type=_seed, default=0, help="of the intervals and baselines")
     command.add_argument("--check", action="store_true", help="run the leak alarms")
     command.add_argument("--plots", action="store_true", help="write the plots as files too")
     _add_names(command)
@@ -128,7 +129,7 @@ def _add_compare(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", type=Path, metavar="DIR", help="write compare.html and compare.json too"
     )
-    command.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
+    command.add_argument("--seed", type=_seed, default=0, help="of the intervals (default: 0)")
 
 
 def _add_costs(commands: Any) -> None:
@@ -152,6 +153,14 @@ def _add_names(command: argparse.ArgumentParser) -> None:
 def _add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", type=Path, required=True, help="a run's YAML")
     command.add_argument("overrides", nargs="*", metavar="section.key=value")
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= _LARGEST_SEED):
+        raise argparse.ArgumentTypeError(
+            f"got {text!r}; needs a whole number from 0 to {_LARGEST_SEED}"
+        )
+    return int(text)
 
 
 def _formats() -> str:

@@ -144,6 +144,8 @@ def synthetic_book_with_planted(
         BookError: an argument out of its range.
     """
     _check(days, rows_per_day, levels, signal, delay_events)
+    if seed < 0:
+        raise BookError(f"seed={seed}: needs 0 or more")
     rng = np.random.default_rng(seed)
     n_rows = days * rows_per_day
     session = np.repeat(np.arange(days), rows_per_day)

@@ -15,13 +15,15 @@ from lob_backtest.venues import VENUES, Venue, venue
 
 _HEAD = ("preset", "taker", "maker", "minimum", "on sales", "dates")
 _BPS = 10_000
+_LARGEST = 1e18
 
 
 def costs(arguments: argparse.Namespace) -> int:
     """Print all presets, or one with its sources, and what an example order pays."""
-    if not (arguments.size > 0 and arguments.price > 0):
+    if not (0 < arguments.size <= _LARGEST and 0 < arguments.price <= _LARGEST):
         raise CostError(
-            f"--size {arguments.size} --price {arguments.price}: needs a positive size and price"
+            f"--size {arguments.size} --price {arguments.price}: needs a positive size and price "
+            f"up to {_LARGEST:g}"
         )
     chosen = VENUES if arguments.preset is None else (venue(arguments.preset),)
     example = {"size": arguments.size, "price": arguments.price}

@@ -374,3 +374,26 @@ def test_an_output_that_is_a_file_is_refused(bench: Bench) -> None:
         "score", place / "test.parquet", "--book", place / "book.parquet", "--config",
         place / "config.yaml", "-o", place / "note", "--baselines", "majority",
     ))  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", ["-1", str(2**32), "x", "1e3", "１"])
+@pytest.mark.parametrize("command", ["score", "compare", "synthetic"])
+def test_a_seed_that_nothing_takes_is_refused(command: str, seed: str) -> None:
+    files = {"score": ["t", "--config", "c"], "compare": ["a", "b"], "synthetic": []}[command]
+    more = [] if command == "compare" else ["-o", "out"]
+    with pytest.raises(SystemExit) as ended:
+        run(command, *files, *more, f"--seed={seed}")
+    assert ended.value.code == 2
+
+
+def test_the_seed_of_a_synthetic_book_in_a_config_is_not_negative(bench: Bench) -> None:
+    place = bench.lay_out(EVENTS)
+    book = {"days": 1, "rows_per_day": 400, "seed": -1}
+    changed_config(place, lambda config: config["data"].update({"book": book}))
+    command = ("baseline", "--config", place / "config.yaml", "-o", place / "made")
+    assert "seed=-1: needs 0 or more" in refused(place, command)
+
+
+@pytest.mark.parametrize("option", ["--size=inf", "--price=1e300", "--size=nan", "--price=0"])
+def test_costs_of_nothing_and_of_everything_are_refused(tmp_path: Path, option: str) -> None:
+    assert "needs a positive size and price" in refused(tmp_path, ("costs", option))
