@@ -59,7 +59,8 @@ def _beyond_touch(book: Book, row: IntArray, size: FloatArray) -> tuple[FloatArr
     """``(K,)`` ticks from the touch of the average unit, and of the last one."""
     units = np.abs(size)
     away, depth = _levels(book, row, size)
-    before = np.cumsum(depth, axis=1) - depth
+    # Shifted, not subtracted: beside a huge deeper level the best one would be rounded away.
+    before = np.pad(np.cumsum(depth[:, :-1], axis=1), ((0, 0), (1, 0)))
     filled = np.clip(units[:, None] - before, 0.0, depth)
     visible = depth.sum(axis=1)
     left = np.maximum(units - visible, 0.0)
