@@ -20,6 +20,7 @@ from lob_backtest.errors import FormatError
 from lob_backtest.io.stream import Rows, Source
 
 CROSSED = "crossed or locked"
+_LARGEST_SIZE = 2.0**53  # beyond, a whole number cannot be told from its neighbours
 REASONS = ("outside the session", "one side empty", CROSSED, "levels out of order")
 
 
@@ -75,12 +76,12 @@ def _refuse_broken(rows: Rows, last_ns: int, name: str, *, first_row: int) -> No
             f"{before[row]}; needs rows in time order: sort the file by time"
         )
     for side, size in (("ask", rows.ask_size), ("bid", rows.bid_size)):
-        sound = np.all((size >= 0) & (size < np.inf), axis=1)  # not so for NaN
+        sound = np.all((size >= 0) & (size <= _LARGEST_SIZE), axis=1)  # not so for NaN
         if not sound.all():
             row = int(np.argmin(sound))
             raise FormatError(
                 f"{name}, row {first_row + row}: {side} sizes {size[row, :5]} at the best levels; "
-                "needs sizes of 0 or more: mend the file, or fetch it again"
+                "needs sizes of 0 or more, up to 2**53: mend the file, or fetch it again"
             )
 
 
