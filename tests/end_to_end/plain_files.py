@@ -73,7 +73,7 @@ def cleaned(rows: list[Row], *, has_hours: bool) -> list[tuple[int, Side, Side]]
     for place, (time, asks, bids) in enumerate(rows):
         if place and time < rows[place - 1][0]:
             raise ValueError("back in time")
-        if any(not size.is_finite() or size < 0 for _, size in asks + bids):
+        if any(not 0 <= size <= 2**53 for _, size in asks + bids):
             raise ValueError("no size")
         if has_hours and not _in_session(time):
             continue

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.end_to_end.checked_figures import check_figures
 from tests.end_to_end.mutations import Columns, retyped
 from tests.end_to_end.sound_files import (
     BASES,
@@ -172,6 +173,32 @@ def test_a_flipped_digit_of_the_tick_size_is_noticed(bench: Bench) -> None:
     assert data.count(b'"tick_size": 0.01') == 1  # the other copy is coded
     (place / "book.parquet").write_bytes(data.replace(b'"tick_size": 0.01', b'"tick_size": 0.05'))
     assert "contradicts itself about its instrument, tick size or session" in refused(place)
+
+
+def test_a_huge_deeper_level_does_not_hide_the_best_one_from_a_walking_order(
+    bench: Bench,
+) -> None:
+    place = bench.lay_out(WALK)
+    n = pq.ParquetFile(place / "book.parquet").metadata.num_rows
+
+    def huge(array: pa.Array) -> pa.Array:
+        return pa.array([2.0**53 if size else 0.0 for size in array.to_pylist()], array.type)
+
+    changed_table(place / "book.parquet", with_column("ask_size_2", huge))
+    changed_table(
+        place / "book.parquet", with_column("ask_size_1", lambda _: pa.array([0.125] * n))
+    )
+    assert score(place).code in (0, 3)
+    assert check_figures(place) == "accepted, recomputed"
+
+
+@pytest.mark.parametrize("name", ["ask_size_1", "bid_size_2"])
+def test_a_size_that_float64_cannot_count_is_refused(bench: Bench, name: str) -> None:
+    place = bench.lay_out(WALK)
+    changed_table(place / "book.parquet", with_column(name, cell(5, 1e18)))
+    assert f"an {name[:3]} size beyond 2**53 in 1 of 260 rows" in refused(place)
+    command = ("import", "parquet", place / "book.parquet", "-o", place / "out.parquet")
+    assert "needs sizes of 0 or more, up to 2**53" in refused(place, command)
 
 
 @pytest.mark.parametrize(
