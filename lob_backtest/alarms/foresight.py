@@ -13,7 +13,7 @@ import math
 
 from lob_backtest.alarms.alarm import LEAST_LABELS, Alarm, Evidence
 
-MOST_CAPTURED = 0.85  # and most that are timely
+MOST_CAPTURED, MOST_TIMELY = 0.92, 0.85
 
 
 def captured(seen: Evidence) -> float:
@@ -31,14 +31,13 @@ def timely(seen: Evidence) -> float:
 def foresight(seen: Evidence) -> Alarm:
     """Raised where the sides taken catch nearly every move, and nearly none is taken in vain."""
     caught, right, sides = captured(seen), timely(seen), int((seen.side != 0).sum())
-    value = min(caught, right)
     if math.isnan(caught) or sides / seen.overlap < LEAST_LABELS:
         why = f"not tried: too few sides were taken ({sides:,}, their labels overlapping)"
         return Alarm(name="foresight", raised=None, value=None, limit=MOST_CAPTURED, reason=why)
     return Alarm(
         name="foresight",
-        raised=value >= MOST_CAPTURED,
-        value=value,
+        raised=caught >= MOST_CAPTURED and right >= MOST_TIMELY,
+        value=caught,
         limit=MOST_CAPTURED,
         reason=f"the sides taken caught {caught:.1%} of the moves that followed (perfect foresight "
         f"100 %, a coin 0 %), and {right:.1%} of them were right",

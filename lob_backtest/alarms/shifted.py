@@ -3,9 +3,9 @@
     on time        say_i     against label_i
     late by one    say_(i-1) against label_i          within a session
 
-Stale predictions are worse, or at best as good where the signal lives long. Late ones that are
-better than those on time mean that rows do not belong together: probabilities and labels have slid
-against each other, or the labels describe what is past.
+Stale predictions are worse, or at best a little better where the model looks at what is long past.
+Late ones that are much better than those on time mean that rows do not belong together:
+probabilities and labels have slid against each other, or the labels describe what is past.
 """
 
 import math
@@ -23,6 +23,8 @@ from lob_backtest.uncertainty.long_run import lag_variance
 
 _DELAYED = "logistic"  # the quickest baseline that learns from the features
 _CERTAIN = 3.0  # standard errors
+# Of accuracy. A model that is slow to see what is new answers a later label better, a little.
+_MATERIAL = 0.05
 
 
 def late_by_one(seen: Evidence) -> Alarm:
@@ -53,9 +55,9 @@ def features_delayed(book: Book, prepared: Prepared, *, seed: int) -> Alarm:
     z = _standard_errors(old - fresh, lag=math.ceil(2 * _open_labels(prepared, tested)))
     return Alarm(
         name="features_delayed",
-        raised=z > _CERTAIN,
-        value=z,
-        limit=_CERTAIN,
+        raised=z > _CERTAIN and float((old - fresh).mean()) >= _MATERIAL,
+        value=float((old - fresh).mean()),
+        limit=_MATERIAL,
         reason=f"accuracy of the {_DELAYED} baseline {fresh.mean():.1%}, on features one decision "
         f"old {old.mean():.1%} ({z:+.1f} standard errors)",
     )
@@ -90,7 +92,7 @@ def _late(seen: Evidence, before: IntArray, *, name: str, words: str) -> Alarm:
     inside = (before >= 0) & (seen.session[np.maximum(before, 0)] == seen.session)
     if inside.sum() / seen.overlap < LEAST_LABELS:
         why = f"not tried: too few decisions have one {words} before them"
-        return Alarm(name=name, raised=None, value=None, limit=_CERTAIN, reason=why)
+        return Alarm(name=name, raised=None, value=None, limit=_MATERIAL, reason=why)
     said = seen.said
     label, late = seen.label[inside], said[before[inside]]
     on_time = said[inside]
@@ -98,9 +100,9 @@ def _late(seen: Evidence, before: IntArray, *, name: str, words: str) -> Alarm:
     z = _standard_errors(gain, lag=math.ceil(2 * seen.overlap))
     return Alarm(
         name=name,
-        raised=z > _CERTAIN,
-        value=z,
-        limit=_CERTAIN,
+        raised=z > _CERTAIN and float(gain.mean()) >= _MATERIAL,
+        value=float(gain.mean()),
+        limit=_MATERIAL,
         reason=f"accuracy {(on_time == label).mean():.1%} on time, {(late == label).mean():.1%} "
         f"late {words} ({z:+.1f} standard errors)",
     )
