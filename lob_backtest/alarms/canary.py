@@ -13,7 +13,7 @@ from lob_backtest.alarms.foresight import foresight
 from lob_backtest.book import FloatArray
 
 # Of a typical move: it peeks through a dirty window, and keeps still where it sees nothing clearly.
-_NOISE, _CLEAR = 0.1, 0.8
+_NOISE, _CLEAR = 0.1, 0.4
 
 
 def peeking(seen: Evidence, *, rng: np.random.Generator) -> Evidence:
