@@ -162,22 +162,15 @@ def score_many(
     of_bars = _trading_intervals(traded, test, n_resamples=n_resamples, rng=rng)
     folds = [fold_figures(fold, outcome, contests) for fold in test.folds]
     aggregate = aggregate_figures(outcome, of_decisions, of_bars)
-    judged = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
-    baseline = classification_baseline(aggregate, gates.baseline)
-    alarms = (
-        _alarms(contests, everyone, baseline, limit=gates.f1_lift,
-                passes=verdict(judged) == "pass", seed=seed)
-        if check
-        else None
-    )  # fmt: skip
+    judgement = _judgement(
+        contests, everyone, folds, aggregate, gates, training, check=check, seed=seed
+    )
+    baseline = judgement["baseline"]
     labels, probability = labelled(test, None)
     statistics = [_label_statistics(contest, backtest) for contest in contests]
     report = {
         "format": FORMAT,
-        "verdict": verdict(judged, alarms=alarms or []),
-        "gates": [gate.as_dict() for gate in judged],
-        "alarms": alarms,
-        "baseline": baseline,
+        **judgement,
         "data": data_section([contest.book for contest in contests], test),
         "label": None if contests[0].prepared is None else as_dict(contests[0].prepared.data),
         "label_statistics": statistics[0] if len(contests) == 1 else None,
@@ -266,6 +259,33 @@ def _alarms(
             for alarm in found
         ]
     return outcomes
+
+
+def _judgement(
+    contests: Sequence[Contest],
+    everyone: Sequence[Mapping[str, ModelPredictions]],
+    folds: list[dict[str, Any]],
+    aggregate: dict[str, Any],
+    gates: GatesConfig,
+    training: TrainingFigures | None,
+    *,
+    check: bool,
+    seed: int,
+) -> dict[str, Any]:
+    """Verdict, gates, leak alarms where asked for, and the baseline that F1 is measured against."""
+    judged = judge(folds=folds, aggregate=aggregate, rules=gates, training=training)
+    baseline = classification_baseline(aggregate, gates.baseline)
+    alarms = None
+    if check:
+        passes = verdict(judged) == "pass"
+        alarms = _alarms(contests, everyone, baseline, limit=gates.f1_lift, passes=passes,
+                         seed=seed)  # fmt: skip
+    return {
+        "verdict": verdict(judged, alarms=alarms or []),
+        "gates": [gate.as_dict() for gate in judged],
+        "alarms": alarms,
+        "baseline": baseline,
+    }
 
 
 def _label_statistics(contest: Contest, backtest: BacktestConfig | None) -> dict[str, Any] | None:
