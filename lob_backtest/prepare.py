@@ -137,12 +137,9 @@ def prepare(
             "nothing can be judged on them; use mode rolling or expanding to judge, or "
             "lob-backtest paths to study the splits"
         )
-    if backtest is not None:
-        check_venue(backtest.costs, book.meta, flat_at_session_end=backtest.flat_at_session_end)
     # None is refused by the config
     assert walk_forward.train and walk_forward.validation and walk_forward.test  # noqa: PT018
-    decisions = decisions_of(book, data.decisions, window=data.window)
-    moves = moves_of(book, decisions, data.label, backtest)
+    decisions, moves = _asked(book, data, backtest)
     folds = walk_forward_folds(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -170,11 +167,11 @@ def prepare_holdout(
     """Decisions, moves and one split in time; the parts are shares of the decisions.
 
     Raises:
+        CostError: costs of a venue that the book is not of.
         LabelError: no decision or no label can be formed.
         SplitError: too few decisions for the parts, or a train part with one class only.
     """
-    decisions = decisions_of(book, data.decisions, window=data.window)
-    moves = moves_of(book, decisions, data.label, backtest)
+    decisions, moves = _asked(book, data, backtest)
     fold = holdout_fold(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -198,14 +195,14 @@ def prepare_combinatorial(
     Of ``walk_forward`` only ``groups``, ``test_groups`` and ``embargo_ms`` are looked at.
 
     Args:
-        backtest: the costs that ``executable`` labels are after; other kinds do not look at it.
+        backtest: the costs that ``executable`` labels are after; they must fit the book.
 
     Raises:
+        CostError: costs of a venue that the book is not of.
         LabelError: no decision or no label can be formed.
         SplitError: too few decisions for the groups, or a train part with one class only.
     """
-    decisions = decisions_of(book, data.decisions, window=data.window)
-    moves = moves_of(book, decisions, data.label, backtest)
+    decisions, moves = _asked(book, data, backtest)
     splits = combinatorial_folds(
         decisions.decided_ns,
         moves.label_end_ns,
@@ -227,6 +224,16 @@ def prepare_combinatorial(
             for fold in folds
         },
     )
+
+
+def _asked(
+    book: Book, data: DataConfig, backtest: BacktestConfig | None
+) -> tuple[Decisions, Moves]:
+    """Decisions and moves; costs that do not fit the book are refused before any training."""
+    if backtest is not None:
+        check_venue(backtest.costs, book.meta, flat_at_session_end=backtest.flat_at_session_end)
+    decisions = decisions_of(book, data.decisions, window=data.window)
+    return decisions, moves_of(book, decisions, data.label, backtest)
 
 
 def _prepared(

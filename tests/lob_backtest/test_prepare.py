@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lob_backtest.config import DecisionsConfig, LabelConfig, WalkForwardConfig
-from lob_backtest.errors import ConfigError, SplitError
+from lob_backtest.config import CostsConfig, DecisionsConfig, LabelConfig, WalkForwardConfig
+from lob_backtest.errors import ConfigError, CostError, SplitError
 from lob_backtest.labels import classify, fit_threshold
 from lob_backtest.predictions import UNKNOWN
 from lob_backtest.prepare import prepare, prepare_combinatorial, prepare_holdout
@@ -254,3 +254,20 @@ def test_one_class_only_is_refused_for_a_split_too():
         prepare_combinatorial(
             book_from_mids([100.0] * 400), data=DATA, walk_forward=COMBINATORIAL
         )  # fmt: skip
+
+
+def test_costs_of_another_currency_are_refused_before_any_training():
+    book = walk().book
+    foreign = replace(BACKTEST, costs=CostsConfig(preset="taiwan_stock"))
+    ways = [
+        lambda: prepare(book, data=DATA, walk_forward=WALK_FORWARD, backtest=foreign),
+        lambda: prepare_holdout(
+            book, data=DATA, train=0.6, validation=0.2, test=0.2, backtest=foreign
+        ),
+        lambda: prepare_combinatorial(
+            book, data=DATA, walk_forward=WalkForwardConfig(mode="combinatorial"), backtest=foreign
+        ),
+    ]
+    for ask in ways:
+        with pytest.raises(CostError, match="charges in TWD, but the book of TEST is in USD"):
+            ask()
