@@ -75,8 +75,13 @@ class LabelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizeConfig:
-    """How rows become model input; statistics always come from a fold's train part alone."""
+    """How rows become model input; statistics always come from a fold's train part alone.
 
+    ``inputs`` is what a row holds: the ``levels`` themselves, or the ``order_flow`` between it and
+    the row before, which looks at neither ``prices`` nor ``slow_mean_rows``.
+    """
+
+    inputs: Literal["levels", "order_flow"] = "levels"
     prices: Literal["slow_mean", "mid", "absolute"] = "slow_mean"
     slow_mean_rows: int = 5000
     sizes: Literal["log", "raw"] = "log"
