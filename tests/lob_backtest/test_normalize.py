@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from lob_backtest.book import Book
 from lob_backtest.errors import BookError, ConfigError, FormatError
-from lob_backtest.normalize import Normalizer, fit_normalizer, slow_mean_ticks
+from lob_backtest.features import order_flow_events
+from lob_backtest.normalize import MOST_DEVIATIONS, Normalizer, fit_normalizer, slow_mean_ticks
 from tests.lob_backtest.books import book_from_mids, books, random_book, spliced
 
 PRICES = st.sampled_from(["slow_mean", "mid", "absolute"])
+INPUTS = st.sampled_from(["levels", "order_flow"])
 SIZES = st.sampled_from(["log", "raw"])
 
 
@@ -53,6 +55,71 @@ def test_rows_by_hand_in_each_way_of_taking_prices():
     np.testing.assert_allclose(logged[:, [1, 3]], np.log([[4, 2], [8, 1.5]]), rtol=1e-7)
 
 
+def test_order_flow_by_hand_in_each_way_of_showing_sizes():
+    # Each row against the one before it: ask change, ask flow, bid change, bid flow.
+    mids = [100, 100, 101, 103, 103, 200]
+    times = [0, 1, 2, 3, 4, 86_400]
+    ask_size, bid_size = [5, 2, 7, 7, 9, 4], [1, 4, 3, 3, 3, 6]
+    book = book_from_mids(mids, ask_size=ask_size, bid_size=bid_size, at_seconds=times)
+    rows = unscaled(1, inputs="order_flow").transform(book)
+    assert rows.tolist() == [
+        [0, 0, 0, 0],
+        [0, -3, 0, 3],  # 3 offered less, 3 bid more
+        [1, -2, 1, 3],  # the offer of 2 went, a better bid of 3 came
+        [2, -7, 2, 3],
+        [0, 2, 0, 0],
+        [0, 0, 0, 0],  # a new session
+    ]
+    falling = book_from_mids([100, 99], ask_size=[5, 2], bid_size=[1, 4])
+    assert unscaled(1, inputs="order_flow").transform(falling)[1].tolist() == [-1, 2, -1, -1]
+    logged = unscaled(1, inputs="order_flow", sizes="log").transform(book)
+    np.testing.assert_allclose(logged[1:4, 1], -np.log([4, 3, 8]), rtol=1e-7)
+    np.testing.assert_array_equal(logged[:, [0, 2]], rows[:, [0, 2]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(book=books(max_levels=3))
+def test_bid_flow_less_ask_flow_is_the_order_flow_of_the_features(book: Book):
+    wide = Normalizer(
+        prices="mid", slow_mean_rows=1, sizes="raw", inputs="order_flow",
+        mean=(0.0,) * 4 * book.n_levels, scale=(2.0**10,) * 4 * book.n_levels,
+    )  # fmt: skip
+    flows = wide.transform(book).astype(np.float64) * 2**10  # sizes below 100: exact, never cut
+    for level in range(book.n_levels):
+        ask, bid = flows[:, 4 * level + 1], flows[:, 4 * level + 3]
+        np.testing.assert_array_equal(bid - ask, order_flow_events(book, level))
+
+
+@settings(max_examples=40, deadline=None)
+@given(book=books(), sizes=SIZES, data=st.data())
+def test_an_order_flow_row_depends_on_the_row_before_it_alone(
+    book: Book, sizes: str, data: st.DataObject
+):
+    row = data.draw(st.integers(1, book.n_rows - 1))
+    normalizer = fitted(book, inputs="order_flow", sizes=sizes)
+    pair = book.rows(row - 1, row + 1)
+    np.testing.assert_array_equal(normalizer.transform(pair)[1], normalizer.transform(book)[row])
+
+
+def test_an_order_flow_looks_at_neither_prices_nor_the_slow_mean():
+    book = random_book(np.random.default_rng(5), n_sessions=2)
+    one = fitted(book, inputs="order_flow", prices="mid", slow_mean_rows=1)
+    other = fitted(book, inputs="order_flow", prices="absolute", slow_mean_rows=99)
+    assert (one.mean, one.scale) == (other.mean, other.scale)
+    np.testing.assert_array_equal(one.transform(book), other.transform(book))
+
+
+def test_order_flows_are_cut_off_where_levels_are_not():
+    still = [100] * 50
+    book = book_from_mids([*still, 200], ask_size=[1, 2] * 25 + [3], bid_size=[1] * 51)
+    flow = fitted(book, 0, 50, inputs="order_flow").transform(book)[-1]
+    levels = fitted(book, 0, 50, prices="absolute").transform(book)[-1]
+    # Prices never moved in train: their scale is 1. The offer of 2 went: one deviation or so.
+    assert flow[[0, 2]].tolist() == [MOST_DEVIATIONS] * 2
+    assert 1 < -flow[1] < 2
+    assert levels[[0, 2]].tolist() == [100, 100]
+
+
 def test_the_columns_are_those_of_the_book_table():
     book = random_book(np.random.default_rng(0), n_levels=4)
     rows = unscaled(4).transform(book)
@@ -62,9 +129,10 @@ def test_the_columns_are_those_of_the_book_table():
 
 @pytest.mark.parametrize("prices", ["slow_mean", "mid", "absolute"])
 @pytest.mark.parametrize("sizes", ["log", "raw"])
-def test_the_training_rows_get_mean_zero_and_deviation_one(prices: str, sizes: str):
+@pytest.mark.parametrize("inputs", ["levels", "order_flow"])
+def test_the_training_rows_get_mean_zero_and_deviation_one(inputs: str, prices: str, sizes: str):
     book = random_book(np.random.default_rng(1), n_rows=2_000, n_levels=3, n_sessions=2)
-    normalizer = fitted(book, 300, 1_500, prices=prices, sizes=sizes)
+    normalizer = fitted(book, 300, 1_500, inputs=inputs, prices=prices, sizes=sizes)
     rows = normalizer.transform(book, 300, 1_500).astype(np.float64)
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(rows.std(axis=0), 1, atol=1e-5)
@@ -81,13 +149,15 @@ def test_a_constant_column_has_scale_one():
 
 
 @settings(max_examples=60, deadline=None)
-@given(book=books(), prices=PRICES, sizes=SIZES, span=st.integers(1, 80), data=st.data())
+@given(
+    book=books(), inputs=INPUTS, prices=PRICES, sizes=SIZES, span=st.integers(1, 80), data=st.data()
+)
 def test_a_part_of_the_rows_equals_the_same_rows_of_the_whole(
-    book: Book, prices: str, sizes: str, span: int, data: st.DataObject
+    book: Book, inputs: str, prices: str, sizes: str, span: int, data: st.DataObject
 ):
     start = data.draw(st.integers(0, book.n_rows))
     stop = data.draw(st.integers(start, book.n_rows))
-    normalizer = fitted(book, prices=prices, sizes=sizes, slow_mean_rows=span)
+    normalizer = fitted(book, inputs=inputs, prices=prices, sizes=sizes, slow_mean_rows=span)
     whole = normalizer.transform(book)
     assert whole.shape == (book.n_rows, 4 * book.n_levels)
     assert np.all(np.isfinite(whole))
@@ -95,15 +165,22 @@ def test_a_part_of_the_rows_equals_the_same_rows_of_the_whole(
 
 
 @settings(max_examples=60, deadline=None)
-@given(book=books(), prices=PRICES, sizes=SIZES, seed=st.integers(0, 2**32 - 1), data=st.data())
+@given(
+    book=books(),
+    inputs=INPUTS,
+    prices=PRICES,
+    sizes=SIZES,
+    seed=st.integers(0, 2**32 - 1),
+    data=st.data(),
+)
 def test_no_row_and_no_statistic_depends_on_a_later_row(
-    book: Book, prices: str, sizes: str, seed: int, data: st.DataObject
+    book: Book, inputs: str, prices: str, sizes: str, seed: int, data: st.DataObject
 ):
     stop = data.draw(st.integers(1, book.n_rows - 1))
     other = random_book(np.random.default_rng(seed), book.n_rows, book.n_levels)
     changed = spliced(book, other, stop)
-    one = fitted(book, 0, stop, prices=prices, sizes=sizes)
-    same = fitted(changed, 0, stop, prices=prices, sizes=sizes)
+    one = fitted(book, 0, stop, inputs=inputs, prices=prices, sizes=sizes)
+    same = fitted(changed, 0, stop, inputs=inputs, prices=prices, sizes=sizes)
     assert one == same
     np.testing.assert_array_equal(one.transform(book)[:stop], one.transform(changed)[:stop])
 
@@ -115,9 +192,18 @@ def test_a_row_depends_on_no_earlier_session():
     np.testing.assert_array_equal(normalizer.transform(book, 100), normalizer.transform(alone))
 
 
-def test_json_gives_back_an_equal_normalizer():
-    normalizer = fitted(random_book(np.random.default_rng(3), n_levels=3))
+@pytest.mark.parametrize("inputs", ["levels", "order_flow"])
+def test_json_gives_back_an_equal_normalizer(inputs: str):
+    normalizer = fitted(random_book(np.random.default_rng(3), n_levels=3), inputs=inputs)
+    assert normalizer.inputs == inputs
     assert Normalizer.from_dict(json.loads(json.dumps(normalizer.to_dict()))) == normalizer
+
+
+def test_a_normalizer_saved_without_inputs_is_of_levels():
+    normalizer = fitted(random_book(np.random.default_rng(3)))
+    older = normalizer.to_dict()
+    del older["inputs"]
+    assert Normalizer.from_dict(older) == normalizer
 
 
 def test_what_is_no_normalizer_is_refused():
@@ -144,6 +230,8 @@ def test_choices_and_rows_that_cannot_be_are_refused():
     book = book_from_mids([100, 101, 102])
     with pytest.raises(ConfigError, match="prices='median' and sizes='log': prices is slow_mean"):
         fitted(book, prices="median")
+    with pytest.raises(ConfigError, match="inputs='trades': inputs is levels or order_flow"):
+        fitted(book, inputs="trades")
     with pytest.raises(ConfigError, match="sizes is log or raw"):
         fitted(book, sizes="sqrt")
     with pytest.raises(ConfigError, match="slow_mean_rows=0: needs a span of at least 1"):
