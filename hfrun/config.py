@@ -6,7 +6,6 @@ they lack: `loss` and `schedule`.
 """
 
 import dataclasses
-import inspect
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any, Literal
 import yaml
 from transformers import TrainingArguments
 
-from hfrun.models.configuration_deeplob import DeepLobConfig
+from hfrun.models.book_config import FROM_THE_DATA
+from hfrun.models.registry import BOOK_MODELS
 from hfrun.training.schedules import ScheduleOptions
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.values import ValueSchedule
@@ -47,7 +47,6 @@ _INSTEAD = {
     "lr_scheduler_type": "training.schedule",
     "lr_scheduler_kwargs": "training.schedule",
 }
-_FROM_THE_DATA = ("levels", "window", "num_labels", "id2label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,19 +223,16 @@ def _model_errors(raw: Any) -> list[str]:
     """Misspelt keys of the model's config: transformers would keep them and change nothing."""
     if not isinstance(raw, dict) or not isinstance(raw.get("config", {}), dict):
         return []  # build() says what is needed
-    known = [
-        name
-        for name in inspect.signature(DeepLobConfig.__init__).parameters
-        if name not in ("self", "kwargs", *_FROM_THE_DATA)
-    ]
-    given = raw.get("config", {})
+    kind, given = raw.get("type", ModelConfig.type), raw.get("config", {})
+    if not isinstance(kind, str) or kind not in BOOK_MODELS:
+        return []  # build() names the types that there are; the keys depend on it
     errors = [
         f"model.config.{name}: comes from the data and cannot be set"
-        for name in _FROM_THE_DATA
+        for name in FROM_THE_DATA
         if name in given
     ]
-    rest = {name: value for name, value in given.items() if name not in _FROM_THE_DATA}
-    return errors + unknown_keys(rest, known, "model.config")
+    rest = {name: value for name, value in given.items() if name not in FROM_THE_DATA}
+    return errors + unknown_keys(rest, BOOK_MODELS[kind].config_keys, "model.config")
 
 
 def _stop_rule_errors(raw: Any) -> list[str]:

@@ -10,7 +10,7 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from hfrun.errors import ModelError
-from hfrun.models.configuration_deeplob import DOWN_FLAT_UP
+from hfrun.models.book_config import DOWN_FLAT_UP
 
 _CLASSES = tuple(DOWN_FLAT_UP.values())
 _SYNONYMS = {"stationary": "flat"}

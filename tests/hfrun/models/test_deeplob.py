@@ -6,7 +6,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from hfrun.errors import ModelError
 from hfrun.models import DeepLobConfig, DeepLobForSequenceClassification
-from hfrun.models.configuration_deeplob import DOWN_FLAT_UP
+from hfrun.models.book_config import DOWN_FLAT_UP
 
 
 def small_model(**sizes: object) -> DeepLobForSequenceClassification:

@@ -1,0 +1,47 @@
+"""The book models by the names that ``model.type`` takes, and the keys that each one's config has.
+
+Registered with the Auto classes as soon as ``hfrun.models`` is imported.
+"""
+
+import inspect
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from hfrun.models.book_config import FROM_THE_DATA, BookConfig
+from hfrun.models.configuration_deeplob import DeepLobConfig
+from hfrun.models.deeplob import DeepLobForSequenceClassification
+
+# Keyword arguments by which a config hands its own checks to the base: no keys of a config.
+_CHECKS = ("minimum_window", "sizes", "choices", "wrong")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookModelType:
+    """A config class and the model that is built from it."""
+
+    config: type[BookConfig]
+    model: type[PreTrainedModel]
+
+    @property
+    def config_keys(self) -> tuple[str, ...]:
+        """What a run's YAML may set under ``model.config``: its own keys, then the shared ones."""
+        own = inspect.signature(self.config.__init__).parameters
+        shared = inspect.signature(BookConfig.__init__).parameters
+        left_out = ("self", "kwargs", *FROM_THE_DATA, *_CHECKS)
+        return tuple(name for name in {**own, **shared} if name not in left_out)
+
+
+BOOK_MODELS = MappingProxyType(
+    {
+        "deeplob": BookModelType(config=DeepLobConfig, model=DeepLobForSequenceClassification),
+    }
+)
+
+
+def register_book_models() -> None:
+    """Let the Auto classes find every book model by the ``model_type`` in its config.json."""
+    for name, kind in BOOK_MODELS.items():
+        AutoConfig.register(name, kind.config, exist_ok=True)
+        AutoModelForSequenceClassification.register(kind.config, kind.model, exist_ok=True)
