@@ -12,8 +12,14 @@ from lob_backtest.strict_yaml import as_dict
 from lob_backtest.synthetic import synthetic_book
 
 
-def open_book(source: str | SyntheticConfig) -> Book:
-    """Read the book table at a path, or make the synthetic book that is described."""
+def open_book(source: str | SyntheticConfig, *, mapped: bool = False) -> Book:
+    """Read the book table at a path, or make the synthetic book that is described.
+
+    Args:
+        source: what the config names.
+        mapped: read a table through files, as :func:`read_book` does; a synthetic book is made in
+            memory.
+    """
     if isinstance(source, SyntheticConfig):
         return synthetic_book(
             days=source.days,
@@ -22,7 +28,7 @@ def open_book(source: str | SyntheticConfig) -> Book:
             signal=source.signal,
             seed=source.seed,
         )
-    return read_book(book_path(source))
+    return read_book(book_path(source), mapped=mapped)
 
 
 def book_fingerprint(source: str | SyntheticConfig, book: Book) -> dict[str, Any]:

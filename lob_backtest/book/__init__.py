@@ -10,8 +10,11 @@ silently destroys the model. So it is checked on reading, not assumed.
 
 A level that does not exist (a thin book) has size 0 and continues the ladder one tick outwards, so
 that prices stay sorted and finite. It can only stand behind every level that does exist.
+
+A book's arrays lie in memory or, read with ``mapped=True``, in files; no value depends on which.
 """
 
+from lob_backtest.book.mapped import blocks, empty_beside, is_mapped
 from lob_backtest.book.meta import (
     BookMeta,
     BoolArray,
@@ -39,9 +42,12 @@ __all__ = [
     "BoolArray",
     "FloatArray",
     "IntArray",
+    "blocks",
     "book_columns",
     "book_table",
     "book_writer",
+    "empty_beside",
+    "is_mapped",
     "is_outside_session",
     "local_ns",
     "read_book",

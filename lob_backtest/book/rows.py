@@ -1,11 +1,14 @@
 """The rows of a book as arrays."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from lob_backtest.book.checks import check_book
+from lob_backtest.book.mapped import Shape, Value, blocks, empty_beside
 from lob_backtest.book.meta import (
     NS_PER_DAY,
     BookMeta,
@@ -51,15 +54,23 @@ class Book:
     def n_levels(self) -> int:
         return int(self.ask_ticks.shape[1])
 
+    def empty(self, shape: Shape, dtype: type[Value]) -> npt.NDArray[Value]:
+        """An array of no particular values that lies where the rows do: in memory or in a file."""
+        return empty_beside(self.ask_size, shape, dtype)
+
     @cached_property
     def mid_ticks(self) -> FloatArray:
         """``(N,)`` mid-price in ticks: the mean of best ask and best bid."""
-        return (self.ask_ticks[:, 0] + self.bid_ticks[:, 0]) / 2
+        mid = self.empty(self.n_rows, np.float64)
+        for rows in blocks(self.n_rows):
+            mid[rows] = (self.ask_ticks[rows, 0] + self.bid_ticks[rows, 0]) / 2
+        return mid
 
     @property
     def spread_ticks(self) -> IntArray:
         """``(N,)`` best ask minus best bid in ticks, at least 1."""
-        return self.ask_ticks[:, 0] - self.bid_ticks[:, 0]
+        spread = self.empty(self.n_rows, np.int64)
+        return np.subtract(self.ask_ticks[:, 0], self.bid_ticks[:, 0], out=spread)
 
     @cached_property
     def session(self) -> IntArray:
@@ -67,25 +78,52 @@ class Book:
 
         One session for a market that never closes. No window, label or position crosses sessions.
         """
+        session = self.empty(self.n_rows, np.int64)
         if self.meta.session_open is None:
-            return np.zeros(self.n_rows, dtype=np.int64)
-        local_day = local_ns(self.time_ns, self.meta.timezone) // NS_PER_DAY
-        return np.cumsum(np.diff(local_day, prepend=local_day[0]) != 0, dtype=np.int64)
+            session.fill(0)
+            return session
+        day, number = int(local_ns(self.time_ns[:1], self.meta.timezone)[0]) // NS_PER_DAY, 0
+        for rows in blocks(self.n_rows):
+            local_day = local_ns(self.time_ns[rows], self.meta.timezone) // NS_PER_DAY
+            session[rows] = number + np.cumsum(np.diff(local_day, prepend=day) != 0, dtype=np.int64)
+            day, number = int(local_day[-1]), int(session[rows.stop - 1])
+        return session
 
     @cached_property
     def session_starts(self) -> IntArray:
         """``(S + 1,)`` first row of each session, then N."""
-        starts = np.flatnonzero(np.diff(self.session, prepend=-1))
-        return np.append(starts, self.n_rows).astype(np.int64)
+        starts, before = [], -1
+        for rows in blocks(self.n_rows):
+            session = self.session[rows]
+            starts.append(rows.start + np.flatnonzero(np.diff(session, prepend=before)))
+            before = int(session[-1])
+        return np.concatenate([*starts, [self.n_rows]]).astype(np.int64)
 
     @property
     def is_last_of_instant(self) -> BoolArray:
         """``(N,)`` whether a row is the last one at its ``time_ns``: the only ones to decide on."""
-        return np.append(self.time_ns[1:] != self.time_ns[:-1], True)
+        is_last = self.empty(self.n_rows, np.bool_)
+        np.not_equal(self.time_ns[1:], self.time_ns[:-1], out=is_last[:-1])
+        is_last[-1] = True
+        return is_last
+
+    def mid_changes(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """The rows that settle on another mid than the instant before, some at a time.
+
+        Yields:
+            The last rows of instants, in order, and for each the last row of the instant before.
+        """
+        is_last, before = self.is_last_of_instant, np.empty(0, dtype=np.int64)
+        for rows in blocks(self.n_rows):
+            settled = np.concatenate([before, rows.start + np.flatnonzero(is_last[rows])])
+            moved = np.diff(self.mid_ticks[settled]) != 0
+            yield settled[1:][moved], settled[:-1][moved]
+            before = settled[-1:]
 
     def row_known_at(self, instants_ns: IntArray) -> IntArray:
         """Last row with ``time_ns <= instant``, for each instant; -1 before the first row."""
-        return np.searchsorted(self.time_ns, instants_ns, side="right").astype(np.int64) - 1
+        rows = np.searchsorted(self.time_ns, instants_ns, side="right").astype(np.int64, copy=False)
+        return np.subtract(rows, 1, out=rows)
 
     def features(self, start: int = 0, stop: int | None = None) -> FloatArray:
         """``(stop - start, 4 L)`` rows in contract order, prices in ticks, as float64."""

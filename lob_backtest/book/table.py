@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lob_backtest.book.mapped import empty_mapped
 from lob_backtest.book.meta import BookMeta
 from lob_backtest.book.rows import Book
 from lob_backtest.errors import FormatError
@@ -69,18 +70,27 @@ def write_book(book: Book, path: Path | str) -> None:
             writer.write_table(book_table(book.rows(start, start + step)), row_group_size=step)
 
 
-def read_book(path: Path | str) -> Book:
+def read_book(path: Path | str, *, mapped: bool = False) -> Book:
     """Read a book table that ``write_book`` or an equal writer made.
+
+    Args:
+        path: the table.
+        mapped: keep the rows, and what follows from each of them, in files without a name that the
+            system reads from the disk as they are looked at, so that a book may be larger than
+            memory. They take ``8 (4 L + 1)`` bytes a row in TMPDIR, or in /var/tmp without one.
+            Every value is the same either way.
 
     Raises:
         FormatError: no such file, no Parquet, columns or metadata missing or in another order.
         BookError: the rows are no order book.
+        LobBacktestError: the disk has no room for the rows.
     """
     file = BookFile(path)
-    time_ns = np.empty(file.n_rows, dtype=np.int64)
+    empty = empty_mapped if mapped else np.empty
     shape = (file.n_rows, file.n_levels)
-    ask_ticks, bid_ticks = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-    ask_size, bid_size = np.empty(shape), np.empty(shape)
+    time_ns = empty(file.n_rows, np.int64)
+    ask_ticks, bid_ticks = empty(shape, np.int64), empty(shape, np.int64)
+    ask_size, bid_size = empty(shape, np.float64), empty(shape, np.float64)
     start = 0
     for columns in file.batches(row_group_rows(file.n_levels)):
         rows = slice(start, start + columns[0].shape[0])
