@@ -65,7 +65,7 @@ class ModelConfig:
     ``pretrained`` is a folder or a hub id; ``config`` then only overrides (e.g. dropout).
     """
 
-    type: Literal["deeplob"] = "deeplob"
+    type: Literal["deeplob", "mlp", "bilstm", "linear"] = "deeplob"
     pretrained: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
 

@@ -39,6 +39,8 @@ def class_columns(config: PretrainedConfig) -> list[int]:
 def put_in_order(model: PreTrainedModel) -> None:
     """Permute the rows of the model's ``head`` to down, flat, up, and name them so, in place.
 
+    The rows of its ``skip`` path, which adds to the same logits, go with them.
+
     Each logit stays what it was, to the bit; only its column changes.
 
     Raises:
@@ -54,7 +56,9 @@ def put_in_order(model: PreTrainedModel) -> None:
                 "with its classes in this order"
             )
         with torch.no_grad():
-            for parameter in head.parameters():  # the weight (3, H) and the bias (3,)
-                parameter.copy_(parameter[columns].clone())
+            for layer in (head, getattr(model, "skip", None)):
+                # the weights (3, H) and the bias (3,)
+                for parameter in () if layer is None else layer.parameters():
+                    parameter.copy_(parameter[columns].clone())
     model.config.id2label = dict(DOWN_FLAT_UP)
     model.config.label2id = {name: column for column, name in DOWN_FLAT_UP.items()}

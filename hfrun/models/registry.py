@@ -9,9 +9,15 @@ from types import MappingProxyType
 
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
+from hfrun.models.bilstm import BiLstmForSequenceClassification
 from hfrun.models.book_config import FROM_THE_DATA, BookConfig
+from hfrun.models.configuration_bilstm import BiLstmConfig
 from hfrun.models.configuration_deeplob import DeepLobConfig
+from hfrun.models.configuration_linear import LinearConfig
+from hfrun.models.configuration_mlp import MlpConfig
 from hfrun.models.deeplob import DeepLobForSequenceClassification
+from hfrun.models.linear import LinearForSequenceClassification
+from hfrun.models.mlp import MlpForSequenceClassification
 
 # Keyword arguments by which a config hands its own checks to the base: no keys of a config.
 _CHECKS = ("minimum_window", "sizes", "choices", "wrong")
@@ -36,6 +42,9 @@ class BookModelType:
 BOOK_MODELS = MappingProxyType(
     {
         "deeplob": BookModelType(config=DeepLobConfig, model=DeepLobForSequenceClassification),
+        "mlp": BookModelType(config=MlpConfig, model=MlpForSequenceClassification),
+        "bilstm": BookModelType(config=BiLstmConfig, model=BiLstmForSequenceClassification),
+        "linear": BookModelType(config=LinearConfig, model=LinearForSequenceClassification),
     }
 )
 

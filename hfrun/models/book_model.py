@@ -1,0 +1,94 @@
+"""What all book models share: the check of their input, the head, the skip path and the loss.
+
+logits = head(summary of the window) + skip(hand-made features)     the latter where asked for
+"""
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from hfrun.errors import ModelError
+from hfrun.models.book_config import BookConfig
+from hfrun.models.skip_path import SkipPath, check_hand_features, skip_path
+
+# Layers that draw their weights as PyTorch does: uniform within one over the root of the fan-in.
+_PYTORCH_DEFAULTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.LSTM)
+
+
+class BookModel(PreTrainedModel):
+    """Base of the models beside DeepLOB; a model says how it summarizes a window.
+
+    Its ``__init__`` builds the layers of ``summarize`` and ends with ``_finish``.
+    """
+
+    main_input_name = "features"
+    # The Trainer would otherwise hand the loss the number of items in the accumulated batch.
+    accepts_loss_kwargs = False
+    _no_split_modules: ClassVar[list[str]] = []
+
+    config: BookConfig
+    head: nn.Linear
+    skip: SkipPath | None
+
+    def _finish(self, summary_width: int, *, minimum_rows: int) -> None:
+        """Add the layers that make the logits, then let transformers draw the weights."""
+        classes, hand_features = self.config.num_labels, self.config.hand_features
+        self.minimum_rows = minimum_rows
+        self.head = nn.Linear(summary_width, classes)
+        self.skip = skip_path(hand_features, classes)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """PyTorch's defaults; called by transformers for modules without loaded weights."""
+        if isinstance(module, _PYTORCH_DEFAULTS):
+            module.reset_parameters()
+        else:
+            super()._init_weights(module)
+
+    def summarize(self, features: Tensor) -> Tensor:
+        """``(B, T, 4 L)`` features to ``(B, H)``, what the head sees."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        features: Tensor,
+        labels: Tensor | None = None,
+        hand_features: Tensor | None = None,
+    ) -> SequenceClassifierOutput:
+        """Logits of each window and, where labels are given, their plain cross-entropy.
+
+        Args:
+            features: ``(B, T, 4 L)`` float, rows in the column order of the book table; the
+                last row is the newest.
+            labels: ``(B,)`` int64 classes, as in ``config.id2label``.
+            hand_features: ``(B, K)`` float, for a model with a skip path.
+
+        Raises:
+            ModelError: an input does not have this shape.
+        """
+        check_features(features, levels=self.config.levels, minimum_rows=self.minimum_rows)
+        check_hand_features(hand_features, number=self.config.hand_features)
+        logits = self.head(self.summarize(features))
+        if self.skip is not None:
+            logits = logits + self.skip(hand_features)
+        loss = None
+        if labels is not None:
+            loss = nn.functional.cross_entropy(logits.float(), labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+
+def check_features(features: Tensor, *, levels: int, minimum_rows: int) -> None:
+    """Refuse windows of another width or fewer rows than the model needs.
+
+    Raises:
+        ModelError: the shape is not ``(B, T, 4 L)`` with enough rows T.
+    """
+    shape = tuple(features.shape)
+    if len(shape) != 3 or shape[2] != 4 * levels or shape[1] < minimum_rows:
+        raise ModelError(
+            f"features of shape {shape}, needed (B, T, {4 * levels}) with T >= {minimum_rows}: the "
+            f"model was made for {levels} levels; give it a book of as many levels, or train one "
+            "for yours"
+        )
