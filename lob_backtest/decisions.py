@@ -12,11 +12,12 @@ Whether and when a decision is made depends on nothing after it, apart from a cl
 stops at the session's last row, after which there is nothing to decide about.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lob_backtest.book import Book, BoolArray, IntArray
+from lob_backtest.book import Book, BoolArray, IntArray, blocks
 from lob_backtest.errors import LabelError
 
 # Beyond this a clock step was surely given in the wrong unit; the grid would fill the memory.
@@ -45,15 +46,20 @@ class Decisions:
         shapes = (self.rows.shape, self.decided_ns.shape, self.session.shape)
         if len(set(shapes)) != 1 or self.rows.ndim != 1:
             raise LabelError(f"rows, decided_ns and session have shapes {shapes}; need one (D,)")
-        if np.any(np.diff(self.decided_ns) <= 0):
+        if np.any(self.decided_ns[1:] <= self.decided_ns[:-1]):
             raise LabelError("decided_ns repeats or goes back in time; it must increase strictly")
 
     @property
     def n(self) -> int:
         return int(self.rows.shape[0])
 
-    def select(self, chosen: BoolArray | IntArray) -> "Decisions":
-        """The decisions that a mask or increasing indices choose."""
+    def select(self, chosen: BoolArray | IntArray | slice) -> "Decisions":
+        """The decisions that a mask, increasing indices or a stretch choose.
+
+        Those of a stretch, or of a mask that is one, are views.
+        """
+        if isinstance(chosen, np.ndarray) and chosen.dtype == np.bool_ and chosen.size == self.n:
+            chosen = _as_stretch(chosen.astype(np.bool_, copy=False))
         return Decisions(
             rows=self.rows[chosen],
             decided_ns=self.decided_ns[chosen],
@@ -85,12 +91,12 @@ def decide_every_ns(book: Book, *, step_ns: int, window: int) -> Decisions:
             f"step_ns={step_ns} makes {n_ticks} decisions; needs at most {_MOST_DECISIONS}; "
             "the step is in nanoseconds: 1000000000 is one second"
         )
-    grids = [
-        np.arange(low, high + 1, dtype=np.int64)
+    grid = (
+        np.arange(low + part.start, low + part.stop, dtype=np.int64) * step_ns
         for low, high in zip(first_tick, last_tick, strict=True)
-    ]
-    decided_ns = np.concatenate(grids) * step_ns
-    return _kept(book, book.row_known_at(decided_ns), decided_ns, window, f"step_ns={step_ns}")
+        for part in blocks(int(high - low) + 1)
+    )
+    return _kept(book, grid, most=n_ticks, window=window, asked=f"step_ns={step_ns}")
 
 
 def decide_every_events(book: Book, *, step_events: int, window: int) -> Decisions:
@@ -108,10 +114,20 @@ def decide_every_events(book: Book, *, step_events: int, window: int) -> Decisio
         LabelError: ``step_events`` or ``window`` is not positive, or no decision is left.
     """
     _require_positive(step_events=step_events, window=window)
-    nth = _rows_into_session(book) % step_events == 0
-    decided_ns = np.unique(book.time_ns[nth])
-    rows = book.row_known_at(decided_ns)
-    return _kept(book, rows, decided_ns, window, f"step_events={step_events}")
+    starts, stops = book.session_starts[:-1], book.session_starts[1:]
+    n_steps = (stops - starts) // step_events
+    nth = (
+        start + step_events * np.arange(part.start + 1, part.stop + 1, dtype=np.int64) - 1
+        for start, n in zip(starts, n_steps, strict=True)
+        for part in blocks(int(n))
+    )
+    return _kept(
+        book,
+        (book.time_ns[rows] for rows in nth),
+        most=int(n_steps.sum()),
+        window=window,
+        asked=f"step_events={step_events}",
+    )
 
 
 def decide_on_mid_change(book: Book, *, window: int) -> Decisions:
@@ -125,31 +141,59 @@ def decide_on_mid_change(book: Book, *, window: int) -> Decisions:
         LabelError: ``window`` is not positive, or no decision is left.
     """
     _require_positive(window=window)
-    settled = np.flatnonzero(book.is_last_of_instant)
-    mid, session = book.mid_ticks[settled], book.session[settled]
-    moved = (np.diff(mid) != 0) & (np.diff(session) == 0)
-    rows = settled[1:][moved].astype(np.int64)
-    return _kept(book, rows, book.time_ns[rows], window, "decisions on mid-price changes")
+    moved = (
+        rows[book.session[rows] == book.session[before]] for rows, before in book.mid_changes()
+    )
+    return _kept(
+        book,
+        (book.time_ns[rows] for rows in moved),
+        most=book.n_rows,
+        window=window,
+        asked="decisions on mid-price changes",
+    )
 
 
-def _kept(book: Book, rows: IntArray, decided_ns: IntArray, window: int, asked: str) -> Decisions:
-    """Only the decisions whose window lies in their session."""
-    enough = _rows_into_session(book)[rows] >= window
-    if not enough.any():
+def _kept(
+    book: Book, instants: Iterable[IntArray], *, most: int, window: int, asked: str
+) -> Decisions:
+    """The decisions whose window lies in their session.
+
+    Args:
+        instants: the instants to decide at, some at a time, never decreasing: of equal ones one is
+            taken.
+        most: no more instants than this.
+    """
+    rows, decided_ns, session = (book.empty(most, np.int64) for _ in range(3))
+    n_asked, n, last_ns = 0, 0, -1
+    for asked_ns in instants:
+        at_ns = asked_ns[np.diff(asked_ns, prepend=last_ns) > 0]
+        if at_ns.size == 0:
+            continue
+        n_asked, last_ns = n_asked + at_ns.size, int(at_ns[-1])
+        known = book.row_known_at(at_ns)
+        in_session = book.session[known]
+        enough = known - book.session_starts[in_session] >= window - 1
+        part = slice(n, n + int(np.count_nonzero(enough)))
+        rows[part], decided_ns[part] = known[enough], at_ns[enough]
+        session[part] = in_session[enough]
+        n = part.stop
+    if n == 0:
         longest = int(np.diff(book.session_starts).max())
         raise LabelError(
-            f"{asked} and window={window}: got {rows.size} decisions, none with {window} rows of "
+            f"{asked} and window={window}: got {n_asked} decisions, none with {window} rows of "
             f"its own session behind it ({book.n_rows} rows in {book.session_starts.size - 1} "
             f"sessions, the longest of {longest}); needs at least one; "
             "shorten the window or the step, or load more rows"
         )
-    rows = rows[enough]
-    return Decisions(rows=rows, decided_ns=decided_ns[enough], session=book.session[rows])
+    return Decisions(rows=rows[:n], decided_ns=decided_ns[:n], session=session[:n])
 
 
-def _rows_into_session(book: Book) -> IntArray:
-    """``(N,)`` how many rows of its session are known at each row: 1, 2, ..."""
-    return np.arange(1, book.n_rows + 1) - book.session_starts[book.session]
+def _as_stretch(mask: BoolArray) -> BoolArray | slice:
+    """The stretch that is all a mask chooses, or the mask itself where there are gaps."""
+    if mask.size == 0:
+        return mask
+    first, last = int(mask.argmax()), mask.size - int(mask[::-1].argmax())
+    return slice(first, last) if np.count_nonzero(mask) == last - first else mask
 
 
 def _require_positive(**values: int) -> None:

@@ -70,7 +70,13 @@ class Book:
     def spread_ticks(self) -> IntArray:
         """``(N,)`` best ask minus best bid in ticks, at least 1."""
         spread = self.empty(self.n_rows, np.int64)
-        return np.subtract(self.ask_ticks[:, 0], self.bid_ticks[:, 0], out=spread)
+        np.subtract(self.ask_ticks[:, 0], self.bid_ticks[:, 0], out=spread)
+        return spread
+
+    def spread_at(self, rows: IntArray) -> IntArray:
+        """Best ask minus best bid of some rows, in ticks."""
+        spread: IntArray = self.ask_ticks[rows, 0] - self.bid_ticks[rows, 0]
+        return spread
 
     @cached_property
     def session(self) -> IntArray:
@@ -123,7 +129,8 @@ class Book:
     def row_known_at(self, instants_ns: IntArray) -> IntArray:
         """Last row with ``time_ns <= instant``, for each instant; -1 before the first row."""
         rows = np.searchsorted(self.time_ns, instants_ns, side="right").astype(np.int64, copy=False)
-        return np.subtract(rows, 1, out=rows)
+        rows -= 1
+        return rows
 
     def features(self, start: int = 0, stop: int | None = None) -> FloatArray:
         """``(stop - start, 4 L)`` rows in contract order, prices in ticks, as float64."""

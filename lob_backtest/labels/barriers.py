@@ -17,12 +17,12 @@ snippets 3.1 (volatility) and 3.2 (barriers).
 import numpy as np
 import pandas as pd
 
-from lob_backtest.book import Book, BoolArray, FloatArray, IntArray
+from lob_backtest.book import Book, BoolArray, FloatArray, IntArray, blocks
 from lob_backtest.decisions import Decisions
 from lob_backtest.errors import LabelError
-from lob_backtest.labels.first_touch import first_at_or_above
+from lob_backtest.labels.first_touch import FirstTouch
 from lob_backtest.labels.horizon import Horizon, horizon_of, last_rows, session_close_ns
-from lob_backtest.labels.moves import Moves, mid_moves
+from lob_backtest.labels.moves import Moves, mid_moves, moves_in_blocks
 
 
 def triple_barrier_moves(
@@ -62,21 +62,25 @@ def triple_barrier_moves(
         raise LabelError(
             f"barrier_volatilities={barrier_volatilities}: needs to be above 0, e.g. 1.0"
         )
-    horizon = horizon_of(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
     past = mid_moves(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
     sigma = past_volatility_ticks(decisions, past, volatility_decisions=volatility_decisions)
-    width = np.where(sigma > 0, barrier_volatilities * sigma, np.nan)
-    stop = np.where(horizon.is_held, horizon.rows, _last_in_reach(book, decisions, horizon_ns))
-    touch = _first_touch(book, decisions.rows, stop, width)
-    is_touched = touch >= 0
-    mid = book.mid_ticks
-    move = np.where(is_touched, mid[touch] - mid[decisions.rows], 0.0)
-    vertical_ns, is_vertical_known = _vertical(book, decisions, horizon, horizon_ns)
-    end_ns = np.where(is_touched, book.time_ns[touch], vertical_ns)
-    move[~(is_touched | is_vertical_known) | np.isnan(width)] = np.nan
-    return Moves(
-        move_ticks=move, label_end_ns=np.where(np.isnan(width), decisions.decided_ns, end_ns)
-    )
+    touches = _Touches(book)
+
+    def of(some: Decisions, part: slice) -> Moves:
+        horizon = horizon_of(book, some, horizon_ns=horizon_ns, horizon_events=horizon_events)
+        width = np.where(sigma[part] > 0, barrier_volatilities * sigma[part], np.nan)
+        stop = np.where(horizon.is_held, horizon.rows, _last_in_reach(book, some, horizon_ns))
+        touch = touches.first(some.rows, stop, width)
+        is_touched = touch >= 0
+        mid = book.mid_ticks
+        move = np.where(is_touched, mid[touch] - mid[some.rows], 0.0)
+        vertical_ns, is_vertical_known = _vertical(book, some, horizon, horizon_ns)
+        end_ns = np.where(is_touched, book.time_ns[touch], vertical_ns)
+        move[~(is_touched | is_vertical_known) | np.isnan(width)] = np.nan
+        end_ns = np.where(np.isnan(width), some.decided_ns, end_ns)
+        return Moves(move_ticks=move, label_end_ns=end_ns)
+
+    return moves_in_blocks(book, decisions, of)
 
 
 def past_volatility_ticks(
@@ -121,20 +125,45 @@ def _last_in_reach(book: Book, decisions: Decisions, horizon_ns: int | None) -> 
     return np.minimum(last, book.row_known_at(decisions.decided_ns + horizon_ns))
 
 
-def _first_touch(book: Book, rows: IntArray, stop: IntArray, width: FloatArray) -> IntArray:
-    """``(D,)`` first row after ``rows`` up to ``stop`` whose mid is ``width`` away; -1 for none.
+class _Touches:
+    """Where the mid of a book first gets some way from where it was.
 
     Only the last row of an instant whose mid differs from the instant's before can be it.
     """
-    settled = np.flatnonzero(book.is_last_of_instant)
-    changed = settled[1:][np.diff(book.mid_ticks[settled]) != 0]
-    mid, now = book.mid_ticks[changed], book.mid_ticks[rows]
-    start = np.searchsorted(changed, rows, side="right")
-    first = np.minimum(
-        first_at_or_above(mid, start, now + width), first_at_or_above(-mid, start, width - now)
-    )
-    touch = np.append(changed, book.n_rows)[first]
-    return np.where(touch <= stop, touch, -1)
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._changed = _changed_rows(book)
+        mid = book.empty(self._changed.size, np.float64)
+        for part in blocks(mid.size):
+            mid[part] = book.mid_ticks[self._changed[part]]
+        self._above = FirstTouch(mid)
+        self._below = FirstTouch(np.negative(mid, out=mid))
+
+    def first(self, rows: IntArray, stop: IntArray, width: FloatArray) -> IntArray:
+        """First row after ``rows`` up to ``stop`` whose mid is ``width`` away; -1 for none.
+
+        NaN is no width that a mid ever gets to.
+        """
+        now = self._book.mid_ticks[rows]
+        start = np.searchsorted(self._changed, rows, side="right")
+        first = np.minimum(
+            self._above.first_at_or_above(start, now + width),
+            self._below.first_at_or_above(start, width - now),
+        )
+        is_reached = first < self._changed.size
+        touch = np.full(rows.size, self._book.n_rows, dtype=np.int64)
+        touch[is_reached] = self._changed[first[is_reached]]
+        return np.where(touch <= stop, touch, -1)
+
+
+def _changed_rows(book: Book) -> IntArray:
+    """The rows that settle on another mid than the instant before."""
+    changed, n = book.empty(book.n_rows, np.int64), 0
+    for rows, _ in book.mid_changes():
+        changed[n : n + rows.size] = rows
+        n += rows.size
+    return changed[:n]
 
 
 def _vertical(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.book import FloatArray, IntArray, blocks, empty_beside
 from lob_backtest.errors import LabelError
 from lob_backtest.predictions import DOWN, FLAT, UNKNOWN, UP
 
@@ -27,14 +27,19 @@ def fit_threshold(move_ticks_train: FloatArray, *, flat_share: float = 1 / 3) ->
     """
     if not 0 <= flat_share < 1:
         raise LabelError(f"flat_share={flat_share}: needs a share from 0 to below 1, e.g. 0.33")
-    size = np.abs(move_ticks_train[np.isfinite(move_ticks_train)])
+    size = move_ticks_train[np.isfinite(move_ticks_train)]
     if size.size == 0:
         raise LabelError(
             f"got {move_ticks_train.size} training moves, none of them known; needs at least one; "
             "shorten the horizon or load more rows"
         )
-    candidates = np.unique(np.append(size, 0.0))
-    share = np.searchsorted(np.sort(size), candidates, side="right") / size.size
+    np.abs(size, out=size)
+    size.sort()
+    # The last of each run of equal sizes; its place tells how many are not greater.
+    last = np.append(np.flatnonzero(size[1:] != size[:-1]), size.size - 1)
+    candidates, share = size[last], (last + 1) / size.size
+    if candidates[0] > 0:
+        candidates, share = np.append(0.0, candidates), np.append(0.0, share)
     return float(candidates[np.argmin(np.abs(share - flat_share))])
 
 
@@ -53,8 +58,11 @@ def classify(move_ticks: FloatArray, *, threshold_ticks: float) -> IntArray:
     """
     if not (np.isfinite(threshold_ticks) and threshold_ticks >= 0):
         raise LabelError(f"threshold_ticks={threshold_ticks}: needs a finite number of ticks >= 0")
-    label = np.full(move_ticks.shape, FLAT, dtype=np.int64)
-    label[move_ticks > threshold_ticks] = UP
-    label[move_ticks < -threshold_ticks] = DOWN
-    label[np.isnan(move_ticks)] = UNKNOWN
+    label = empty_beside(move_ticks, move_ticks.shape, np.int64)
+    for part in blocks(len(move_ticks)):
+        move, of_move = move_ticks[part], label[part]
+        of_move.fill(FLAT)
+        of_move[move > threshold_ticks] = UP
+        of_move[move < -threshold_ticks] = DOWN
+        of_move[np.isnan(move)] = UNKNOWN
     return label

@@ -18,7 +18,7 @@ from lob_backtest.decisions import Decisions
 from lob_backtest.errors import LabelError
 from lob_backtest.execution import execution_rows
 from lob_backtest.labels.horizon import horizon_of, last_rows
-from lob_backtest.labels.moves import Moves
+from lob_backtest.labels.moves import Moves, moves_in_blocks
 from lob_backtest.latency import FixedLatency
 
 # Fees are no whole ticks: what is left of a trade that breaks even is no profit.
@@ -61,19 +61,29 @@ def executable_moves(
     if not (np.isfinite(units) and units > 0):
         raise LabelError(f"units={units}: needs a size above 0")
     latency = FixedLatency(ns=latency_ns)
-    horizon = horizon_of(book, decisions, horizon_ns=horizon_ns, horizon_events=horizon_events)
-    session_end_ns = book.time_ns[last_rows(book, decisions)]
-    is_known = horizon.is_held & (horizon.end_ns + latency_ns <= session_end_ns)
-    leaves_ns = np.where(is_known, horizon.end_ns, decisions.decided_ns)
-    enters = execution_rows(book, decisions.decided_ns, latency=latency)
-    exits = execution_rows(book, leaves_ns, latency=latency)
+
+    def of(some: Decisions, _: slice) -> Moves:
+        horizon = horizon_of(book, some, horizon_ns=horizon_ns, horizon_events=horizon_events)
+        session_end_ns = book.time_ns[last_rows(book, some)]
+        is_known = horizon.is_held & (horizon.end_ns + latency_ns <= session_end_ns)
+        leaves_ns = np.where(is_known, horizon.end_ns, some.decided_ns)
+        enters = execution_rows(book, some.decided_ns, latency=latency)
+        exits = execution_rows(book, leaves_ns, latency=latency)
+        move = _better_profit_ticks(book, enters, exits, costs=costs, units=units)
+        move[~is_known] = np.nan
+        end_ns = np.where(is_known, book.time_ns[exits], session_end_ns)
+        return Moves(move_ticks=move, label_end_ns=end_ns)
+
+    return moves_in_blocks(book, decisions, of)
+
+
+def _better_profit_ticks(
+    book: Book, enters: IntArray, exits: IntArray, *, costs: Costs, units: float
+) -> FloatArray:
+    """``(D,)`` net profit of the better direction, signed by it; 0 where both would lose."""
     long = _profit_ticks(book, enters, exits, costs=costs, units=units)
     short = _profit_ticks(book, enters, exits, costs=costs, units=-units)
-    move = np.where(long > _ROUNDING, long, np.where(short > _ROUNDING, -short, 0.0))
-    move[~is_known] = np.nan
-    return Moves(
-        move_ticks=move, label_end_ns=np.where(is_known, book.time_ns[exits], session_end_ns)
-    )
+    return np.where(long > _ROUNDING, long, np.where(short > _ROUNDING, -short, 0.0))
 
 
 def _profit_ticks(
@@ -81,7 +91,7 @@ def _profit_ticks(
 ) -> FloatArray:
     """``(D,)`` net profit in ticks a unit of ``units`` held from ``enters`` to ``exits``."""
     mid = book.mid_ticks
-    spread = costs.multiple * (book.spread_ticks[enters] + book.spread_ticks[exits]) / 2
+    spread = costs.multiple * (book.spread_at(enters) + book.spread_at(exits)) / 2
     paid = taker_fee_ticks(book, enters, costs=costs, units=units)
     paid = paid + taker_fee_ticks(book, exits, costs=costs, units=-units)
     return np.asarray(np.sign(units) * (mid[exits] - mid[enters]) - spread - paid)

@@ -10,37 +10,49 @@ horizons is the whole session every time.
 
 import numpy as np
 
-from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.book import FloatArray, IntArray, empty_beside
 
 
-def first_at_or_above(values: FloatArray, starts: IntArray, thresholds: FloatArray) -> IntArray:
-    """``(D,)`` smallest ``i >= start`` with ``values[i] >= threshold``; C where there is none.
+class FirstTouch:
+    """Values to look along; the tree over them is made once.
 
     Args:
         values: ``(C,)`` finite.
-        starts: ``(D,)`` indices from 0 to C.
-        thresholds: ``(D,)``; NaN is never reached.
 
-    >>> values = np.array([5.0, 2.0, 3.0, 9.0])
-    >>> first_at_or_above(values, np.array([1, 0, 2]), np.array([4.0, 5.0, 10.0])).tolist()
+    >>> touch = FirstTouch(np.array([5.0, 2.0, 3.0, 9.0]))
+    >>> touch.first_at_or_above(np.array([1, 0, 2]), np.array([4.0, 5.0, 10.0])).tolist()
     [3, 0, 4]
     """
-    levels = _levels(values)
-    nodes, heights = _climb(levels, starts, thresholds)
-    for height in range(len(levels) - 1, 0, -1):
-        above = np.flatnonzero(heights >= height)
-        left = 2 * nodes[above]
-        is_left = levels[height - 1][left] >= thresholds[above]
-        nodes[above] = np.where(is_left, left, left + 1)
-    return np.where(heights >= 0, nodes, values.size)
+
+    def __init__(self, values: FloatArray) -> None:
+        self.n = values.size
+        self._levels = _levels(values)
+
+    def first_at_or_above(self, starts: IntArray, thresholds: FloatArray) -> IntArray:
+        """``(D,)`` smallest ``i >= start`` with ``values[i] >= threshold``; C where there is none.
+
+        Args:
+            starts: ``(D,)`` indices from 0 to C.
+            thresholds: ``(D,)``; NaN is never reached.
+        """
+        nodes, heights = _climb(self._levels, starts, thresholds)
+        for height in range(len(self._levels) - 1, 0, -1):
+            above = np.flatnonzero(heights >= height)
+            left = 2 * nodes[above]
+            is_left = self._levels[height - 1][left] >= thresholds[above]
+            nodes[above] = np.where(is_left, left, left + 1)
+        return np.where(heights >= 0, nodes, self.n)
 
 
 def _levels(values: FloatArray) -> list[FloatArray]:
     """The values, padded to a power of two, and the greatest of each 2, 4, 8, ... of them."""
     size = 1 << max(values.size - 1, 0).bit_length()
-    levels = [np.concatenate([values, np.full(size - values.size, -np.inf)])]
-    while levels[-1].size > 1:
-        levels.append(levels[-1].reshape(-1, 2).max(axis=1))
+    leaves = empty_beside(values, size, np.float64)
+    leaves[: values.size], leaves[values.size :] = values, -np.inf
+    levels = [leaves]
+    while (below := levels[-1]).size > 1:
+        greater = empty_beside(values, below.size // 2, np.float64)
+        levels.append(np.maximum(below[0::2], below[1::2], out=greater))
     return levels
 
 

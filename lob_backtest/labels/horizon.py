@@ -42,12 +42,7 @@ def horizon_of(
     Raises:
         LabelError: not exactly one horizon, or one below 1 or of decades.
     """
-    chosen = [value for value in (horizon_ns, horizon_events) if value is not None]
-    if len(chosen) != 1 or not 1 <= chosen[0] <= _LONGEST:
-        raise LabelError(
-            f"horizon_ns={horizon_ns} and horizon_events={horizon_events}: "
-            f"give exactly one horizon, of at least 1 and at most {_LONGEST:.0e}"
-        )
+    check_horizon(horizon_ns=horizon_ns, horizon_events=horizon_events)
     last_row = last_rows(book, decisions)
     session_end_ns = book.time_ns[last_row]
     if horizon_events is not None:
@@ -61,6 +56,16 @@ def horizon_of(
         is_held = end_ns <= session_end_ns
         rows = np.where(is_held, book.row_known_at(end_ns), decisions.rows)
     return Horizon(rows=rows, is_held=is_held, end_ns=np.where(is_held, end_ns, session_end_ns))
+
+
+def check_horizon(*, horizon_ns: int | None, horizon_events: int | None) -> None:
+    """Refuse two horizons or none, and one below 1 or of decades."""
+    chosen = [value for value in (horizon_ns, horizon_events) if value is not None]
+    if len(chosen) != 1 or not 1 <= chosen[0] <= _LONGEST:
+        raise LabelError(
+            f"horizon_ns={horizon_ns} and horizon_events={horizon_events}: "
+            f"give exactly one horizon, of at least 1 and at most {_LONGEST:.0e}"
+        )
 
 
 def last_rows(book: Book, decisions: Decisions) -> IntArray:

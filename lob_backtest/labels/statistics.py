@@ -31,7 +31,7 @@ def round_trip_ticks(book: Book, decisions: Decisions, *, costs: Costs, units: f
     # Costs.round_trip in ticks: a spread of two ticks has to be exactly two where moves are held
     # against it.
     buy, sale = (taker_fee_ticks(book, rows, costs=costs, units=u) for u in (units, -units))
-    return np.asarray(costs.multiple * book.spread_ticks[rows] + buy + sale)
+    return np.asarray(costs.multiple * book.spread_at(rows) + buy + sale)
 
 
 def below_round_trip_share(

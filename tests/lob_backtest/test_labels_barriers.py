@@ -19,7 +19,7 @@ from lob_backtest.labels import (
     past_volatility_ticks,
     triple_barrier_moves,
 )
-from lob_backtest.labels.first_touch import first_at_or_above
+from lob_backtest.labels.first_touch import FirstTouch
 from lob_backtest.labels.horizon import session_close_ns
 from tests.lob_backtest.books import (
     META,
@@ -281,7 +281,7 @@ def test_the_first_touch_equals_a_scan(values, asked):
         next((i for i in range(start, len(values)) if values[i] >= threshold), len(values))
         for start, threshold in zip(starts, thresholds, strict=True)
     ]
-    found = first_at_or_above(np.array(values, dtype=np.float64), starts, thresholds)
+    found = FirstTouch(np.array(values, dtype=np.float64)).first_at_or_above(starts, thresholds)
     assert found.tolist() == scanned
 
 
