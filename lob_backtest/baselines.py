@@ -3,7 +3,7 @@
     majority     the classes' frequencies in train, whatever the book looks like
     last_move    frequencies given whether the last move was down, flat or up
     imbalance    frequencies given the imbalance at the touch, in five regimes from -1 to 1
-    logistic     multinomial logistic regression on the hand-made features
+    logistic     multinomial logistic regression on the hand-made features, standardised
     boosting     gradient boosted trees on histograms of the hand-made features
 
 All see the same decisions and labels as the model, are fitted on the fold's train part alone, and
@@ -20,10 +20,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import LabelError
-from lob_backtest.features import HandFeatures
+from lob_backtest.features import HandFeatures, fit_hand_scaler
 from lob_backtest.labels import classify
 from lob_backtest.predictions import CLASS_NAMES, UNKNOWN
 
@@ -32,12 +33,13 @@ BASELINES = ("majority", "last_move", "imbalance", "logistic", "boosting")
 _N_CLASSES = len(CLASS_NAMES)
 _IMBALANCE_EDGES = np.array([-0.6, -0.2, 0.2, 0.6])
 _MOST_STATES = _IMBALANCE_EDGES.size + 1
-# Standardised features are cut off here: one freak order size must not steer a linear model.
-_MOST_DEVIATIONS = 5.0
 # Neighbouring decisions' labels overlap, so a leaf of few decisions is a leaf of one event. Few
 # leaves and a strong penalty, because a fold is little data.
 _LEAF_SHARE, _LEAF_RANGE = 0.02, (20, 200)
 _LOGISTIC_C, _LOGISTIC_STEPS = 0.01, 300
+# The logit of a class that train does not have. The others' sum to 0, so that one of them is at
+# least 0: a probability below 1e-13, and still a finite loss where a network starts from it.
+_ABSENT = -30.0
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +101,7 @@ def fit_predict(
     train = train[labels[train] != UNKNOWN]
     _require_two_classes(name, labels[train])
     if name in ("logistic", "boosting"):
-        return _classifier(name, inputs.features.values, labels, train, wanted, seed)
+        return _classifier(name, inputs.features, labels, train, wanted, seed)
     states = _STATES[name](inputs, threshold_ticks)
     by_state = _frequencies(states[train], labels[train], n_states=_MOST_STATES)
     chances: FloatArray = by_state[states[wanted]]
@@ -138,62 +140,113 @@ def _frequencies(states: IntArray, labels: IntArray, *, n_states: int) -> FloatA
 
 
 def _classifier(
-    name: str, features: FloatArray, labels: IntArray, train: IntArray, wanted: IntArray, seed: int
+    name: str,
+    features: HandFeatures,
+    labels: IntArray,
+    train: IntArray,
+    wanted: IntArray,
+    seed: int,
 ) -> FloatArray:
-    """Class probabilities of a scikit-learn classifier that was fitted on train alone."""
-    # Comes with scikit-learn. One thread: its idle OpenMP threads spin, and on cores that are busy
-    # with something else that made these fits up to thirty times slower.
-    from threadpoolctl import threadpool_limits
-
-    fitted = _logistic if name == "logistic" else _boosting
-    with threadpool_limits(limits=1):
-        classes, some = fitted(features[train], labels[train], features[wanted], seed)
-    probability = np.zeros((wanted.size, _N_CLASSES))
-    probability[:, classes] = some
-    return probability
+    """Class probabilities of a classifier that was fitted on train alone."""
+    if name == "logistic":
+        chances = _logistic(features, labels, train, wanted)
+    else:
+        chances = _boosting(features, labels, train, wanted, seed)
+    # Exactly 0 for a class that does not occur.
+    chances *= np.bincount(labels[train], minlength=_N_CLASSES) > 0
+    chances /= chances.sum(axis=1, keepdims=True)
+    return chances
 
 
-def _logistic(
-    x: FloatArray, y: IntArray, wanted: FloatArray, seed: int
-) -> tuple[IntArray, FloatArray]:
-    """Classes that occur, and their probabilities, by logistic regression (no draws: no seed)."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LogisticFit:
+    """A linear layer of three logits, down, flat and up.
+
+    Attributes:
+        weights: ``(3, K)`` float64, of the standardised features.
+        bias: ``(3,)`` float64. A class that train does not have gets weights 0 and a bias that
+            leaves it next to no probability.
+    """
+
+    weights: FloatArray
+    bias: FloatArray
+
+    def probabilities(self, scaled: npt.NDArray[np.float32]) -> FloatArray:
+        """``(D, 3)`` softmax of the logits of standardised features ``(D, K)``."""
+        logits = scaled.astype(np.float64) @ self.weights.T + self.bias
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chances: FloatArray = odds / odds.sum(axis=1, keepdims=True)
+        return chances
+
+
+def fit_logistic(scaled: npt.NDArray[np.float32], labels: IntArray) -> LogisticFit:
+    """The logistic baseline's linear layer, fitted on standardised train features.
+
+        p = softmax(W x + b)      least cross-entropy, with a penalty on W against overfitting
+
+    Args:
+        scaled: ``(n, K)`` as ``HandScaler.transform`` gives them.
+        labels: ``(n,)`` 0 down, 1 flat, 2 up; none unknown.
+
+    Raises:
+        LabelError: an unknown label, or fewer than two classes.
+    """
     # Imported on use: scikit-learn takes a second that nothing else in the package needs.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
-    scaler = StandardScaler().fit(x)
-
-    def seen(rows: FloatArray) -> FloatArray:
-        scaled: FloatArray = scaler.transform(rows)
-        return np.clip(scaled, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-
+    if labels.size and labels.min() < 0:
+        raise LabelError("got unknown labels (-1) to fit a logistic regression; leave them out")
+    _require_two_classes("logistic", labels)
     model = LogisticRegression(C=_LOGISTIC_C, tol=1e-3, max_iter=_LOGISTIC_STEPS)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(limits=1):
         # Said in the log instead: still a baseline, if a slightly worse one than it could be.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(seen(x), y)
+        model.fit(scaled.astype(np.float64), labels)
     if max(model.n_iter_) >= model.max_iter:
         logger.warning("baseline logistic had not converged after %d steps", model.max_iter)
-    return model.classes_, model.predict_proba(seen(wanted))
+    own, own_bias = model.coef_, model.intercept_
+    if model.classes_.size == 2:  # one logit: that of the second class over the first
+        own, own_bias = np.vstack([-own, own]) / 2, np.array([-own_bias[0], own_bias[0]]) / 2
+    weights, bias = np.zeros((_N_CLASSES, scaled.shape[1])), np.full(_N_CLASSES, _ABSENT)
+    weights[model.classes_], bias[model.classes_] = own, own_bias
+    return LogisticFit(weights=weights, bias=bias)
+
+
+def _logistic(
+    features: HandFeatures, labels: IntArray, train: IntArray, wanted: IntArray
+) -> FloatArray:
+    """Class probabilities by logistic regression (no draws: no seed)."""
+    scaler = fit_hand_scaler(features.values, train, names=features.names)
+    fitted = fit_logistic(scaler.transform(features.values[train]), labels[train])
+    return fitted.probabilities(scaler.transform(features.values[wanted]))
 
 
 def _boosting(
-    x: FloatArray, y: IntArray, wanted: FloatArray, seed: int
-) -> tuple[IntArray, FloatArray]:
-    """Classes that occur, and their probabilities, by gradient boosted trees."""
+    features: HandFeatures, labels: IntArray, train: IntArray, wanted: IntArray, seed: int
+) -> FloatArray:
+    """Class probabilities by gradient boosted trees, one set of trees a class that occurs."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+
+    # Comes with scikit-learn. One thread: its idle OpenMP threads spin, and on cores that are busy
+    # with something else that made these fits up to thirty times slower.
+    from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=100,
         max_leaf_nodes=8,
-        min_samples_leaf=int(np.clip(_LEAF_SHARE * len(y), *_LEAF_RANGE)),
+        min_samples_leaf=int(np.clip(_LEAF_SHARE * train.size, *_LEAF_RANGE)),
         # Its early stopping would judge by a random part of train, whose labels overlap.
         early_stopping=False,
         random_state=seed,
-    ).fit(x, y)
-    return model.classes_, model.predict_proba(wanted)
+    )
+    probability = np.zeros((wanted.size, _N_CLASSES))
+    with threadpool_limits(limits=1):
+        model.fit(features.values[train], labels[train])
+        probability[:, model.classes_] = model.predict_proba(features.values[wanted])
+    return probability
 
 
 def _require_two_classes(name: str, labels: IntArray) -> None:

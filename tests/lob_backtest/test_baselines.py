@@ -5,10 +5,10 @@ import logging
 import numpy as np
 import pytest
 
-from lob_backtest.baselines import BASELINES, BaselineInputs, fit_predict
+from lob_backtest.baselines import BASELINES, BaselineInputs, fit_logistic, fit_predict
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import LabelError
-from lob_backtest.features import HandFeatures
+from lob_backtest.features import HandFeatures, fit_hand_scaler
 
 
 def inputs_of(imbalance: list[float] | FloatArray, past: list[float] | FloatArray | None = None):
@@ -165,6 +165,92 @@ def test_one_class_in_train_is_an_error(name: str):
             name, inputs_of([0.0] * 34), labels=labels, train=np.r_[:30, 32:34],
             wanted=np.array([31]), threshold_ticks=0.5,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_logistic_baseline_is_a_linear_layer_on_scaled_features(classes: int):
+    inputs, labels = planted(classes=classes)
+    train, wanted = np.arange(2_000), np.arange(2_000, 3_000)
+    probability = fit_predict(
+        "logistic", inputs, labels=labels, train=train, wanted=wanted, threshold_ticks=0.5
+    )
+    values, names = inputs.features.values, inputs.features.names
+    scaler = fit_hand_scaler(values, train, names=names)
+    layer = fit_logistic(scaler.transform(values[train]), labels[train])
+    logits = scaler.transform(values[wanted]).astype(np.float64) @ layer.weights.T + layer.bias
+    odds = np.exp(logits)
+    np.testing.assert_allclose(probability, odds / odds.sum(axis=1, keepdims=True), atol=1e-12)
+    np.testing.assert_allclose(layer.probabilities(scaler.transform(values[wanted])), probability,
+                               atol=1e-12)  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_linear_layer_matches_the_logistic_regression_of_scikit_learn(classes: int):
+    from sklearn.linear_model import LogisticRegression
+
+    inputs, labels = planted(classes=classes)
+    scaled = fit_hand_scaler(
+        inputs.features.values, np.arange(2_000), names=inputs.features.names
+    ).transform(inputs.features.values)
+    layer = fit_logistic(scaled[:2_000], labels[:2_000])
+    reference = LogisticRegression(C=0.01, tol=1e-3, max_iter=300)  # scikit-learn 1.9
+    reference.fit(scaled[:2_000].astype(np.float64), labels[:2_000])
+    expected = np.zeros((1_000, 3))
+    expected[:, reference.classes_] = reference.predict_proba(scaled[2_000:].astype(np.float64))
+    np.testing.assert_allclose(layer.probabilities(scaled[2_000:]), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("absent", [0, 1, 2])
+def test_a_class_absent_from_train_has_its_row_in_the_linear_layer(absent: int):
+    rng = np.random.default_rng(3)
+    scaled = rng.normal(size=(500, 4)).astype(np.float32)
+    present = [label for label in range(3) if label != absent]
+    labels = np.where(scaled[:, 0] + rng.normal(size=500) > 0, *present[::-1])
+    layer = fit_logistic(scaled, labels)
+    assert layer.weights.shape == (3, 4)
+    assert layer.bias.shape == (3,)
+    assert np.all(layer.weights[absent] == 0)
+    assert np.all(np.abs(layer.weights[present]).max(axis=1) > 0.01)
+    # No input that the scaler lets through makes it likely, and its loss stays finite.
+    far = np.full((2, 4), 5, dtype=np.float32) * [[1], [-1]]
+    probability = layer.probabilities(far.astype(np.float32))
+    assert 0 < probability[:, absent].max() < 1e-12
+    np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-15)
+
+
+def test_the_logits_of_the_classes_that_occur_sum_to_zero():
+    inputs, labels = planted()
+    values = inputs.features.values
+    scaler = fit_hand_scaler(values, np.arange(2_000), names=inputs.features.names)
+    layer = fit_logistic(scaler.transform(values[:2_000]), labels[:2_000])
+    np.testing.assert_allclose(layer.weights.sum(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(layer.bias.sum(), 0, atol=1e-9)
+
+
+def test_a_linear_layer_needs_known_labels_of_two_classes():
+    scaled = np.zeros((4, 2), dtype=np.float32)
+    with pytest.raises(LabelError, match=r"unknown labels \(-1\) to fit a logistic regression"):
+        fit_logistic(scaled, np.array([0, 1, -1, 2]))
+    with pytest.raises(LabelError, match=r"logistic: got one class only among 4"):
+        fit_logistic(scaled, np.array([1, 1, 1, 1]))
+
+
+def test_features_in_float32_give_the_baselines_next_to_the_same_probabilities():
+    inputs, labels = planted()
+    single = HandFeatures(
+        values=inputs.features.values.astype(np.float32), names=inputs.features.names
+    )
+    other = BaselineInputs(features=single, past_move_ticks=inputs.past_move_ticks)
+    for name in BASELINES:
+        one, two = (
+            fit_predict(
+                name, some, labels=labels, train=np.arange(2_000),
+                wanted=np.arange(2_000, 3_000), threshold_ticks=0.5,
+            )
+            for some in (inputs, other)
+        )  # fmt: skip
+        # A tree may see a decision on the other side of a cut.
+        assert np.mean(np.abs(one - two).max(axis=1) > 1e-5) < 0.01
 
 
 def test_a_logistic_regression_that_does_not_converge_says_so_in_the_log(
