@@ -18,7 +18,7 @@ from hfrun.models.configuration_bilstm import BiLstmConfig
 from hfrun.models.norms import norm_layer
 
 
-class RowNorm(nn.Module):
+class NormedRows(nn.Module):
     """A norm of the features at every row, with dropout: ``(B, T, C)`` to ``(B, T, C)``."""
 
     def __init__(self, norm: str, width: int, dropout: float) -> None:
@@ -59,7 +59,7 @@ class LstmLayer(nn.Module):
         self.lstm = nn.LSTM(
             in_width, config.width, batch_first=True, bidirectional=config.bidirectional
         )
-        self.after = RowNorm(config.norm, steps_width(config), config.dropout)
+        self.after = NormedRows(config.norm, steps_width(config), config.dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """``(B, T, C)`` to ``(B, T, 2 W)``, or W wide when read forwards alone."""
@@ -80,7 +80,7 @@ class BiLstmForSequenceClassification(BookModel):
         super().__init__(config)
         out = steps_width(config)
         self.project = FrameProjection(4 * config.levels, config.frames, config.width)
-        self.after_projection = RowNorm(config.norm, config.width, config.dropout)
+        self.after_projection = NormedRows(config.norm, config.width, config.dropout)
         self.layers = nn.Sequential(
             *(LstmLayer(out if layer else config.width, config) for layer in range(config.depth))
         )
