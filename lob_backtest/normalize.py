@@ -19,7 +19,8 @@ An order flow is 0 at a session's first row. Most rows change one level: so a co
 always and far out else, and is cut off at ``MOST_DEVIATIONS``.
 
 Row i depends on rows <= i of its own session only (an order flow on rows i-1 and i), never on the
-window that it will be part of: so each row is computed once and windows are slices of it.
+window that it will be part of: so each row is computed once and windows are slices of it. Rows are
+taken a part at a time, so that a book larger than memory works.
 
 References: Cont, Kukanov and Stoikov (2014), The price impact of order book events, J. Financial
 Econometrics 12(1), eq. 2 (bid e - ask e at the touch); Xu, Gould and Howison (2018), Multi-level
@@ -27,6 +28,7 @@ order-flow imbalance in a limit order book (level by level); Kolm, Turiel and We
 order flow imbalance, Mathematical Finance 33(4) (each side by itself, as a network's input).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -45,6 +47,8 @@ Sizes = Literal["log", "raw"]
 # Of an order flow column. On four real books log flows stay within 11 deviations, but prices that
 # hardly ever move have a tiny one: one tick is 39 of them (BAC, level 1), a jump 700.
 MOST_DEVIATIONS = 10.0
+
+_PART_ROWS = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ class Normalizer:
     inputs: Inputs = "levels"
 
     def __post_init__(self) -> None:
-        _check_choices(self.inputs, self.prices, self.slow_mean_rows, self.sizes)
+        _ = self._raw  # checks the choices
         mean, scale = np.array(self.mean), np.array(self.scale)
         finite = np.all(np.isfinite(mean)) and np.all(np.isfinite(scale))
         if mean.size == 0 or mean.size % 4 or mean.shape != scale.shape or not finite:
@@ -87,6 +91,15 @@ class Normalizer:
     def n_levels(self) -> int:
         return len(self.mean) // 4
 
+    @property
+    def _raw(self) -> "_Raw":
+        return _Raw(
+            inputs=self.inputs,
+            prices=self.prices,
+            slow_mean_rows=self.slow_mean_rows,
+            sizes=self.sizes,
+        )
+
     def transform(
         self, book: Book, start: int = 0, stop: int | None = None
     ) -> npt.NDArray[np.float32]:
@@ -97,22 +110,36 @@ class Normalizer:
         Raises:
             BookError: the book has another number of levels than the training book.
         """
+        begin, end, _ = slice(start, stop).indices(book.n_rows)
+        rows = np.empty((max(end - begin, 0), 4 * book.n_levels), dtype=np.float32)
+        for first, part in self.parts(book, begin, end):
+            rows[first - begin : first - begin + len(part)] = part
+        return rows
+
+    def parts(
+        self, book: Book, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """:meth:`transform` a part at a time: each with the row that it begins at, in order.
+
+        A whole book takes one pass, where a transform of each part by itself would take the slow
+        mean from the session's start every time.
+
+        Raises:
+            BookError: the book has another number of levels than the training book.
+        """
         if book.n_levels != self.n_levels:
             raise BookError(
                 f"{book.meta.instrument}: got {book.n_levels} levels, but the normalization was "
                 f"fitted on {self.n_levels}; use a book of {self.n_levels} levels"
             )
         begin, end, _ = slice(start, stop).indices(book.n_rows)
-        raw = _raw_columns(
-            book, begin, end, self.inputs, self.prices, self.slow_mean_rows, self.sizes
-        )
         most = MOST_DEVIATIONS if self.inputs == "order_flow" else np.inf
-        rows = np.empty((max(end - begin, 0), 4 * self.n_levels), dtype=np.float32)
-        # Column by column: a float64 copy of a long book would take several times its memory.
-        for column, values in enumerate(raw):
-            scaled = (values - self.mean[column]) / self.scale[column]
-            rows[:, column] = np.clip(scaled, -most, most)
-        return rows
+        for first, last, columns in self._raw.parts(book, begin, end):
+            rows = np.empty((last - first, 4 * self.n_levels), dtype=np.float32)
+            for column, values in enumerate(columns):
+                scaled = (values - self.mean[column]) / self.scale[column]
+                rows[:, column] = np.clip(scaled, -most, most)
+            yield first, rows
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON values; :meth:`from_dict` gives back an equal normalizer."""
@@ -168,24 +195,23 @@ def fit_normalizer(
         ConfigError: unknown ``inputs``, ``prices`` or ``sizes``, or ``slow_mean_rows`` below 1.
         BookError: the range holds no rows or leaves the book.
     """
-    _check_choices(inputs, prices, slow_mean_rows, sizes)
+    raw = _Raw(inputs=inputs, prices=prices, slow_mean_rows=slow_mean_rows, sizes=sizes)
     if not 0 <= start_row < stop_row <= book.n_rows:
         raise BookError(
             f"{book.meta.instrument}: got the training rows {start_row} to {stop_row}; needs at "
             f"least one row within 0 to {book.n_rows}"
         )
-    mean, scale = [], []
-    for raw in _raw_columns(book, start_row, stop_row, inputs, prices, slow_mean_rows, sizes):
-        mean.append(float(raw.mean()))
-        # By its range: rounding may leave a constant column a deviation of 1e-17.
-        scale.append(1.0 if raw.min() == raw.max() else float(raw.std()))
+    columns = [_Moments() for _ in range(4 * book.n_levels)]
+    for _, _, values in raw.parts(book, start_row, stop_row):
+        for moments, part in zip(columns, values, strict=True):
+            moments.add(part)
     return Normalizer(
         inputs=inputs,
         prices=prices,
         slow_mean_rows=slow_mean_rows,
         sizes=sizes,
-        mean=tuple(mean),
-        scale=tuple(scale),
+        mean=tuple(moments.mean for moments in columns),
+        scale=tuple(moments.scale for moments in columns),
     )
 
 
@@ -197,27 +223,8 @@ def slow_mean_ticks(book: Book, start: int, stop: int, *, span_rows: int) -> Flo
 
     It restarts with each session, so that a night's gap is no signal.
     """
-    if stop <= start:
-        return np.empty(0)
-    sessions = book.session_starts
-    parts = []
-    for session in range(int(book.session[start]), int(book.session[stop - 1]) + 1):
-        first, last = int(sessions[session]), min(int(sessions[session + 1]), stop)
-        mid = pd.Series(book.mid_ticks[first:last])
-        mean = mid.ewm(span=span_rows, adjust=False).mean().to_numpy()
-        parts.append(mean[max(start - first, 0) :])
-    return np.concatenate(parts)
-
-
-def _reference(
-    book: Book, start: int, stop: int, prices: Prices, slow_mean_rows: int
-) -> FloatArray:
-    """What the rows' prices are taken relative to, in ticks."""
-    if prices == "slow_mean":
-        return slow_mean_ticks(book, start, stop, span_rows=slow_mean_rows)
-    if prices == "mid":
-        return book.mid_ticks[start:stop]
-    return np.zeros(max(stop - start, 0))
+    parts = [mean for _, mean in _slow_means(book, start, stop, span_rows=span_rows)]
+    return np.concatenate([np.empty(0), *parts])
 
 
 def side_flow(price: IntArray, size: FloatArray) -> FloatArray:
@@ -236,59 +243,140 @@ def side_flow(price: IntArray, size: FloatArray) -> FloatArray:
     return flow
 
 
-def _raw_columns(
-    book: Book,
-    start: int,
-    stop: int,
-    inputs: Inputs,
-    prices: Prices,
-    slow_mean_rows: int,
-    sizes: Sizes,
-) -> Iterator[FloatArray]:
-    """The 4 L columns of some rows before they are standardised, in contract order."""
-    stop = max(start, stop)
-    if inputs == "order_flow":
-        yield from _flow_columns(book, start, stop, sizes)
+@dataclass(frozen=True, kw_only=True)
+class _Raw:
+    """What a row holds before it is standardised; the attributes of :class:`Normalizer`."""
+
+    inputs: Inputs
+    prices: Prices
+    slow_mean_rows: int
+    sizes: Sizes
+
+    def __post_init__(self) -> None:
+        if self.inputs not in ("levels", "order_flow"):
+            raise ConfigError(f"inputs={self.inputs!r}: inputs is levels or order_flow")
+        if self.prices not in ("slow_mean", "mid", "absolute") or self.sizes not in ("log", "raw"):
+            raise ConfigError(
+                f"prices={self.prices!r} and sizes={self.sizes!r}: prices is slow_mean, mid or "
+                "absolute, sizes is log or raw"
+            )
+        if self.slow_mean_rows < 1:
+            raise ConfigError(
+                f"slow_mean_rows={self.slow_mean_rows}: needs a span of at least 1 row"
+            )
+
+    def parts(
+        self, book: Book, start: int, stop: int
+    ) -> Iterator[tuple[int, int, Iterator[FloatArray]]]:
+        """First row, one past the last, and the 4 L columns in contract order, part by part."""
+        if self.inputs == "order_flow":
+            for first, last in _spans(start, stop):
+                yield first, last, self._flow_columns(book, first, last)
+            return
+        for first, reference in self._references(book, start, stop):
+            last = first + reference.size
+            yield first, last, self._level_columns(book, first, last, reference)
+
+    def _references(self, book: Book, start: int, stop: int) -> Iterator[tuple[int, FloatArray]]:
+        """What prices are taken relative to, in ticks."""
+        if self.prices == "slow_mean":
+            yield from _slow_means(book, start, stop, span_rows=self.slow_mean_rows)
+            return
+        for first, last in _spans(start, stop):
+            is_mid = self.prices == "mid"
+            yield first, _mid_ticks(book, first, last) if is_mid else np.zeros(last - first)
+
+    def _level_columns(
+        self, book: Book, first: int, last: int, reference: FloatArray
+    ) -> Iterator[FloatArray]:
+        rows = slice(first, last)
+        for level in range(book.n_levels):
+            for ticks, size in ((book.ask_ticks, book.ask_size), (book.bid_ticks, book.bid_size)):
+                yield ticks[rows, level] - reference
+                yield self._shown(size[rows, level])
+
+    def _flow_columns(self, book: Book, first: int, last: int) -> Iterator[FloatArray]:
+        """Price changes and order flows, by level and side, against the row before."""
+        rows = slice(max(first - 1, 0), last)
+        starts = book.session_starts
+        of_session = starts[(starts >= first) & (starts < last)] - first
+        for level in range(book.n_levels):
+            for ticks, size, better in (
+                (book.ask_ticks, book.ask_size, -1),
+                (book.bid_ticks, book.bid_size, 1),
+            ):
+                price = ticks[rows, level]
+                flow = side_flow(better * price, size[rows, level])
+                for changes in (np.diff(price), np.sign(flow) * self._shown(np.abs(flow))):
+                    column = np.zeros(last - first)
+                    column[last - first - changes.size :] = changes  # row 0 of the book has none
+                    column[of_session] = 0.0
+                    yield column
+
+    def _shown(self, size: FloatArray) -> FloatArray:
+        return np.log1p(size) if self.sizes == "log" else size
+
+
+@dataclass
+class _Moments:
+    """Mean and deviation of figures that come a part at a time.
+
+    Parts are joined by their means and sums of squared deviations, which loses no digits.
+
+    References: Chan, Golub and LeVeque (1983), Algorithms for computing the sample variance, The
+    American Statistician 37(3).
+    """
+
+    n: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+    least: float = math.inf
+    most: float = -math.inf
+
+    def add(self, part: FloatArray) -> None:
+        mean = float(part.mean())
+        apart, n = mean - self.mean, self.n + part.size
+        self.squares += float(np.sum((part - mean) ** 2)) + apart**2 * self.n * (part.size / n)
+        self.mean += apart * (part.size / n)
+        self.n = n
+        self.least = min(self.least, float(part.min()))
+        self.most = max(self.most, float(part.max()))
+
+    @property
+    def scale(self) -> float:
+        """The standard deviation, of a constant 1."""
+        # By its range: rounding may leave a constant column a deviation of 1e-17.
+        return 1.0 if self.least == self.most else math.sqrt(self.squares / self.n)
+
+
+def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    for first in range(start, stop, _PART_ROWS):
+        yield first, min(first + _PART_ROWS, stop)
+
+
+def _mid_ticks(book: Book, first: int, last: int) -> FloatArray:
+    mid: FloatArray = (book.ask_ticks[first:last, 0] + book.bid_ticks[first:last, 0]) / 2
+    return mid
+
+
+def _slow_means(
+    book: Book, start: int, stop: int, *, span_rows: int
+) -> Iterator[tuple[int, FloatArray]]:
+    """The slow mean a part at a time, each with its first row; no two sessions in one."""
+    if stop <= start:
         return
-    reference = _reference(book, start, stop, prices, slow_mean_rows)
-    for level in range(book.n_levels):
-        for ticks, size in ((book.ask_ticks, book.ask_size), (book.bid_ticks, book.bid_size)):
-            yield ticks[start:stop, level] - reference
-            yield _shown_size(size[start:stop, level], sizes)
-
-
-def _flow_columns(book: Book, start: int, stop: int, sizes: Sizes) -> Iterator[FloatArray]:
-    """Price changes and order flows, by side and level, against the row before."""
-    begin = max(start - 1, 0)
-    n_rows = stop - start
     starts = book.session_starts
-    own = starts[(starts >= start) & (starts < stop)] - start
-    for level in range(book.n_levels):
-        for ticks, size, better in (
-            (book.ask_ticks, book.ask_size, -1),
-            (book.bid_ticks, book.bid_size, 1),
-        ):
-            price = ticks[begin:stop, level]
-            change = np.diff(price).astype(np.float64)
-            flow = side_flow(better * price, size[begin:stop, level])
-            for values in (change, np.sign(flow) * _shown_size(np.abs(flow), sizes)):
-                column = np.zeros(n_rows)
-                column[n_rows - values.size :] = values  # book row 0 has none before it
-                column[own] = 0.0
-                yield column
-
-
-def _shown_size(size: FloatArray, sizes: Sizes) -> FloatArray:
-    return np.log1p(size) if sizes == "log" else size
-
-
-def _check_choices(inputs: str, prices: str, slow_mean_rows: int, sizes: str) -> None:
-    if inputs not in ("levels", "order_flow"):
-        raise ConfigError(f"inputs={inputs!r}: inputs is levels or order_flow")
-    if prices not in ("slow_mean", "mid", "absolute") or sizes not in ("log", "raw"):
-        raise ConfigError(
-            f"prices={prices!r} and sizes={sizes!r}: prices is slow_mean, mid or absolute, "
-            "sizes is log or raw"
-        )
-    if slow_mean_rows < 1:
-        raise ConfigError(f"slow_mean_rows={slow_mean_rows}: needs a span of at least 1 row")
+    row = int(starts[np.searchsorted(starts, start, side="right") - 1])
+    carried = np.empty(0)
+    while row < stop:
+        next_session = int(starts[np.searchsorted(starts, row, side="right")])
+        end = min(next_session, row + _PART_ROWS, stop)
+        if row in starts:
+            carried = np.empty(0)
+        # Its last value in front carries the mean on: the same steps as over the whole session.
+        mid = pd.Series(np.append(carried, _mid_ticks(book, row, end)))
+        mean = mid.ewm(span=span_rows, adjust=False).mean().to_numpy()[carried.size :]
+        carried = mean[-1:]
+        if end > start:
+            yield max(row, start), mean[max(start - row, 0) :]
+        row = end

@@ -1,9 +1,12 @@
 """Normalization: the slow mean, the columns' order, and statistics of the training rows alone."""
 
+import itertools
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +42,74 @@ def test_the_slow_mean_by_hand_restarts_with_each_session():
     assert mean.tolist() == [100, 101, 102.5, 200, 202]
     assert slow_mean_ticks(book, 2, 4, span_rows=3).tolist() == [102.5, 200]
     assert slow_mean_ticks(book, 2, 2, span_rows=3).tolist() == []
+
+
+def test_the_slow_mean_equals_that_of_pandas_over_whole_sessions():
+    book = random_book(np.random.default_rng(6), n_rows=900, n_sessions=3)
+    whole = [
+        pd.Series(book.mid_ticks[first:last]).ewm(span=40, adjust=False).mean()
+        for first, last in itertools.pairwise(book.session_starts)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lob_backtest.normalize._PART_ROWS", 64)
+        mean = slow_mean_ticks(book, 0, 900, span_rows=40)
+    np.testing.assert_array_equal(mean, np.concatenate(whole))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    book=books(), inputs=INPUTS, prices=PRICES, sizes=SIZES, part=st.integers(1, 60),
+    data=st.data(),
+)  # fmt: skip
+def test_rows_and_statistics_come_out_alike_however_long_the_parts_are(
+    book: Book, inputs: str, prices: str, sizes: str, part: int, data: st.DataObject
+):
+    start = data.draw(st.integers(0, book.n_rows - 1))
+    stop = data.draw(st.integers(start + 1, book.n_rows))
+    options = {"inputs": inputs, "prices": prices, "sizes": sizes}
+    whole = fitted(book, start, stop, **options)
+    rows = whole.transform(book, start, stop)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lob_backtest.normalize._PART_ROWS", part)
+        parted = fitted(book, start, stop, **options)
+        parts = list(whole.parts(book, start, stop))
+    np.testing.assert_allclose(parted.mean, whole.mean, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(parted.scale, whole.scale, rtol=1e-9)
+    assert max(len(one) for _, one in parts) <= part
+    firsts = np.cumsum([start, *(len(one) for _, one in parts)])
+    assert [first for first, _ in parts] == firsts[:-1].tolist()
+    np.testing.assert_array_equal(np.concatenate([one for _, one in parts]), rows)
+
+
+def test_statistics_far_from_zero_keep_their_digits(monkeypatch: pytest.MonkeyPatch):
+    # Sums of squares of 1e12 would leave nothing of a deviation of about 1.
+    rng = np.random.default_rng(7)
+    book = book_from_mids((10**12 + rng.integers(-2, 3, 2_000)).tolist())
+    monkeypatch.setattr("lob_backtest.normalize._PART_ROWS", 77)
+    normalizer = fitted(book, prices="absolute")
+    expected = (book.ask_ticks[:, 0] - 10**12).std()
+    np.testing.assert_allclose(normalizer.scale[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("prices", ["slow_mean", "absolute"])
+@pytest.mark.parametrize("inputs", ["levels", "order_flow"])
+def test_fitting_and_transforming_hold_a_few_parts_beside_the_rows(inputs: str, prices: str):
+    book = random_book(np.random.default_rng(8), n_rows=150_000, n_levels=2, mean_gap_s=0.01)
+    assert book.session_starts.tolist() == [0, 150_000]
+    rows_bytes = book.n_rows * 8 * 4
+    tracemalloc.start()
+    try:
+        normalizer = fitted(book, inputs=inputs, prices=prices)
+        fitting = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        normalizer.transform(book)
+        transforming = tracemalloc.get_traced_memory()[1] - rows_bytes
+    finally:
+        tracemalloc.stop()
+    # A column of 150,000 rows alone has 1.2 MB. Held are columns of 16,384 rows with 0.13 MB each,
+    # and two parts of float32 rows with 0.52 MB each.
+    assert fitting < 1.2e6
+    assert transforming < 2.4e6
 
 
 def test_rows_by_hand_in_each_way_of_taking_prices():
