@@ -86,9 +86,15 @@ def check_features(features: Tensor, *, levels: int, minimum_rows: int) -> None:
         ModelError: the shape is not ``(B, T, 4 L)`` with enough rows T.
     """
     shape = tuple(features.shape)
-    if len(shape) != 3 or shape[2] != 4 * levels or shape[1] < minimum_rows:
+    if len(shape) == 3 and shape[2] == 4 * levels and shape[1] >= minimum_rows:
+        return
+    needed = f"features of shape {shape}, needed (B, T, {4 * levels}) with T >= {minimum_rows}"
+    if len(shape) == 3 and shape[2] == 4 * levels:
         raise ModelError(
-            f"features of shape {shape}, needed (B, T, {4 * levels}) with T >= {minimum_rows}: the "
-            f"model was made for {levels} levels; give it a book of as many levels, or train one "
-            "for yours"
+            f"{needed}: the model looks at the last {minimum_rows} rows of a window; use a longer "
+            "one, or train a model of fewer frames"
         )
+    raise ModelError(
+        f"{needed}: the model was made for {levels} levels; give it a book of as many levels, or "
+        "train one for yours"
+    )

@@ -59,12 +59,23 @@ def test_any_window_of_enough_rows_gives_one_logit_a_class(
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", [(3, 12, 10), (12, 8), (3, 1, 12, 8), (3, 0, 8)])
-def test_features_of_another_shape_are_refused_with_what_was_got_and_needed(name, shape) -> None:
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        ((3, 12, 10), "made for 2 levels"),
+        ((12, 8), "made for 2 levels"),
+        ((3, 1, 12, 8), "made for 2 levels"),
+        ((3, 0, 8), "use a longer one"),
+    ],
+)
+def test_features_of_another_shape_are_refused_with_what_was_got_and_needed(
+    name: str, shape: tuple[int, ...], why: str
+) -> None:
     least = 1 if name == "bilstm" else 3
     with pytest.raises(ModelError, match=rf"needed \(B, T, 8\) with T >= {least}: ") as refusal:
         small_model(name)(torch.zeros(shape))
-    assert str(tuple(shape)) in str(refusal.value)
+    assert f"features of shape {shape}" in str(refusal.value)
+    assert why in str(refusal.value)
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS)
@@ -103,6 +114,8 @@ def test_loss_is_the_plain_cross_entropy_of_the_logits(name: str) -> None:
     output = small_model(name)(windows, labels=labels)
     by_hand = -torch.log_softmax(output.logits, dim=1)[torch.arange(8), labels].mean()
     torch.testing.assert_close(output.loss, by_hand)
+    # else the Trainer would multiply it by the number of accumulated batches
+    assert not BOOK_MODELS[name].model.accepts_loss_kwargs
 
 
 @pytest.mark.parametrize(("name", "changes"), VARIANTS)
