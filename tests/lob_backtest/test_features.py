@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -307,6 +309,27 @@ def test_what_is_no_scaler_or_does_not_fit_it_is_refused():
         scaler.transform(np.zeros((3, 2)))
     with pytest.raises(LabelError, match="1 names and 0 train decisions"):
         fit_hand_scaler(np.zeros((3, 1)), np.arange(0), names=("a",))
+
+
+def test_the_example_of_the_docs_runs_and_gives_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    text = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(compile(example, "docs/inputs.md", "exec"), found)
+    assert f"# {found['layer'].weights.shape}, {found['layer'].bias.shape}" in example
+    assert (tmp_path / "runs/inputs/hand.npy").is_file()
+
+
+def test_the_docs_name_every_feature():
+    text = (Path(__file__).parents[2] / "docs" / "inputs.md").read_text(encoding="utf-8")
+    generic = {re.sub(r"^move_\d+$", "move_n", name) for name in hand_feature_names(1)}
+    generic = {re.sub(r"_over_\d+$", "_over_n", name) for name in generic}
+    generic = {re.sub(r"_1(?=$|_over)", "_l", name) for name in generic}
+    table = text[text.index("## Hand-made features") : text.index("`HandScaler`")]
+    assert set(re.findall(r"`(\w+)`", table.partition("|---|")[2])) == generic
 
 
 def test_features_that_are_not_finite_or_do_not_match_their_names_are_refused():
