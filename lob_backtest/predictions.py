@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lob_backtest.book import BoolArray, FloatArray, IntArray
+from lob_backtest.book import BoolArray, FloatArray, IntArray, blocks
 from lob_backtest.errors import FormatError, PredictionsError
 from lob_backtest.files import atomic_path
 
@@ -32,6 +31,13 @@ COLUMNS = (
     "p_up",
 )
 _SUM_TOLERANCE = 1e-4
+_SCHEMA = pa.schema(
+    [
+        ("instrument", pa.string()),
+        *((name, pa.int64()) for name in COLUMNS[1:6]),
+        *((name, pa.float64()) for name in COLUMNS[6:]),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -147,26 +153,29 @@ def write_predictions(predictions: Predictions, path: Path | str) -> None:
 
 def write_instruments(tables: Sequence[Predictions], path: Path | str) -> None:
     """Write the tables of several instruments into one file, whole or not at all."""
-    parts = [
-        pa.table(
-            {
-                "instrument": pa.array([each.instrument] * each.n, pa.string()),
-                "fold": each.fold,
-                "decided_ns": each.decided_ns,
-                "label_end_ns": each.label_end_ns,
-                "train_end_ns": each.train_end_ns,
-                "label": each.label,
-                "p_down": each.probability[:, DOWN],
-                "p_flat": each.probability[:, FLAT],
-                "p_up": each.probability[:, UP],
-            }
-        )
-        for each in tables
-    ]
-    with atomic_path(path) as partial:
-        pq.write_table(
-            pa.concat_tables(parts), partial, compression="zstd", write_page_checksum=True
-        )
+    with (
+        atomic_path(path) as partial,
+        pq.ParquetWriter(partial, _SCHEMA, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for each in tables:
+            for rows in blocks(each.n):
+                writer.write_table(_arrow_table(each, rows))
+    pa.default_memory_pool().release_unused()  # what encoding took
+
+
+def _arrow_table(table: Predictions, rows: slice) -> pa.Table:
+    columns = {
+        "instrument": pa.repeat(pa.scalar(table.instrument), len(table.label[rows])),
+        "fold": table.fold[rows],
+        "decided_ns": table.decided_ns[rows],
+        "label_end_ns": table.label_end_ns[rows],
+        "train_end_ns": table.train_end_ns[rows],
+        "label": table.label[rows],
+        "p_down": table.probability[rows, DOWN],
+        "p_flat": table.probability[rows, FLAT],
+        "p_up": table.probability[rows, UP],
+    }
+    return pa.table(columns, schema=_SCHEMA)
 
 
 def read_predictions(path: Path | str) -> Predictions:
@@ -284,35 +293,48 @@ def _check(table: Predictions) -> None:
     for name in ("fold", "label_end_ns", "train_end_ns", "label"):
         if getattr(table, name).shape != (n,):
             raise PredictionsError(f"{name} has shape {getattr(table, name).shape}; needs {(n,)}")
-    rules: list[tuple[npt.NDArray[np.bool_], str]] = [
-        (np.any(~np.isfinite(table.probability), axis=1), "a probability that is NaN or infinite"),
-        (np.any(table.probability < 0, axis=1), "a negative probability"),
-        (np.any(table.probability > 1 + _SUM_TOLERANCE, axis=1), "a probability above 1"),
-        (np.abs(np.clip(table.probability, 0, 2).sum(axis=1) - 1) > _SUM_TOLERANCE,
-         "probabilities that do not sum to 1 within 1e-4"),
-        (~np.isin(table.label, (UNKNOWN, DOWN, FLAT, UP)), "a label other than -1, 0, 1, 2"),
-        (table.train_end_ns >= table.decided_ns,
-         "train_end_ns >= decided_ns (the model had seen the future)"),
-        (table.label_end_ns < table.decided_ns, "label_end_ns < decided_ns"),
-    ]  # fmt: skip
-    rules += _order_rules(table)
-    for bad, what in rules:
-        if bad.any():
-            row = int(np.argmax(bad))
+    n_bad: dict[str, int] = {}
+    first: dict[str, int] = {}
+    for rows in blocks(n):  # so that the checks take no memory to speak of
+        for bad, what in (*_row_rules(table, rows), *_order_rules(table, rows)):
+            n_bad[what] = n_bad.get(what, 0) + int(bad.sum())
+            if bad.any():
+                first.setdefault(what, rows.start + int(np.argmax(bad)))
+    for what, count in n_bad.items():
+        if count:
+            row = first[what]
             raise PredictionsError(
-                f"{table.instrument}: {what} in {int(bad.sum())} of {n} rows, first in row {row} "
+                f"{table.instrument}: {what} in {count} of {n} rows, first in row {row} "
                 f"(fold {table.fold[row]}, decided_ns={table.decided_ns[row]})"
             )
 
 
-def _order_rules(table: Predictions) -> list[tuple[BoolArray, str]]:
+def _row_rules(table: Predictions, rows: slice) -> list[tuple[BoolArray, str]]:
+    """The rows that break a rule, and what it is."""
+    probability, decided_ns = table.probability[rows], table.decided_ns[rows]
+    return [
+        (np.any(~np.isfinite(probability), axis=1), "a probability that is NaN or infinite"),
+        (np.any(probability < 0, axis=1), "a negative probability"),
+        (np.any(probability > 1 + _SUM_TOLERANCE, axis=1), "a probability above 1"),
+        (np.abs(np.clip(probability, 0, 2).sum(axis=1) - 1) > _SUM_TOLERANCE,
+         "probabilities that do not sum to 1 within 1e-4"),
+        (~np.isin(table.label[rows], (UNKNOWN, DOWN, FLAT, UP)), "a label other than -1, 0, 1, 2"),
+        (table.train_end_ns[rows] >= decided_ns,
+         "train_end_ns >= decided_ns (the model had seen the future)"),
+        (table.label_end_ns[rows] < decided_ns, "label_end_ns < decided_ns"),
+    ]  # fmt: skip
+
+
+def _order_rules(table: Predictions, rows: slice) -> list[tuple[BoolArray, str]]:
     """Comparisons, not differences: those of far numbers would wrap around."""
-    fold, decided_ns = table.fold, table.decided_ns
+    with_before = slice(max(rows.start - 1, 0), rows.stop)
+    fold, decided_ns = table.fold[with_before], table.decided_ns[with_before]
     is_back = decided_ns[1:] < decided_ns[:-1]
     if not table.is_pool:
         is_back |= decided_ns[1:] == decided_ns[:-1]
+    of_none = np.zeros(rows.stop - rows.start - is_back.size, dtype=np.bool_)  # the very first row
     return [
-        (np.append(False, fold[1:] < fold[:-1]), "a fold number that goes back"),
-        (np.append(False, (fold[1:] == fold[:-1]) & is_back),
+        (np.append(of_none, fold[1:] < fold[:-1]), "a fold number that goes back"),
+        (np.append(of_none, (fold[1:] == fold[:-1]) & is_back),
          "unsorted or duplicated decisions in a fold"),
     ]  # fmt: skip

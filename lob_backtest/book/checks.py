@@ -11,7 +11,7 @@ from lob_backtest.errors import BookError
 if TYPE_CHECKING:
     from lob_backtest.book.rows import Book
 
-_BYTES_AT_ONCE = 2**23
+_BYTES_AT_ONCE = 2**21
 _LARGEST_TICKS = 2**53  # beyond, a price in float64 is another price
 _LARGEST_SIZE = 2.0**53  # beyond, a whole number cannot be told from its neighbours
 _END_OF_TIME = 2**62  # in 2116; leaves room to add a horizon

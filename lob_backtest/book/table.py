@@ -20,7 +20,8 @@ from lob_backtest.files import atomic_path
 from lob_backtest.strict_yaml import shown
 
 _META_KEY = b"lob_backtest.book"
-_ROW_GROUP_BYTES = 2**23  # of numbers, before compression: what a writer and a reader hold at once
+_ROW_GROUP_BYTES = 2**23  # of numbers, before compression: what a writer holds at once
+_ROWS_AT_ONCE = 4096  # few enough for the processor's cache
 
 
 def book_columns(n_levels: int) -> list[str]:
@@ -92,13 +93,14 @@ def read_book(path: Path | str, *, mapped: bool = False) -> Book:
     ask_ticks, bid_ticks = empty(shape, np.int64), empty(shape, np.int64)
     ask_size, bid_size = empty(shape, np.float64), empty(shape, np.float64)
     start = 0
-    for columns in file.batches(row_group_rows(file.n_levels)):
+    for columns in file.batches(_ROWS_AT_ONCE):
         rows = slice(start, start + columns[0].shape[0])
         time_ns[rows] = columns[0]
         for level in range(file.n_levels):
             ask_ticks[rows, level], ask_size[rows, level] = columns[1 + 4 * level : 3 + 4 * level]
             bid_ticks[rows, level], bid_size[rows, level] = columns[3 + 4 * level : 5 + 4 * level]
         start = rows.stop
+    pa.default_memory_pool().release_unused()  # what decoding took
     return Book(
         meta=file.meta,
         time_ns=time_ns,
@@ -173,7 +175,8 @@ class BookFile:
                 f"{path}: the file is empty; make a book table with: lob-backtest import"
             )
         with self._explained():
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+            # Buffering ahead would hold the file's columns in memory for nothing.
+            file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
         with file:
             yield file
 
