@@ -2,11 +2,13 @@
 
     (B, T, 4 L)      features
     (B, 4 n L)       the last n rows, oldest first
-    (B, W)  x depth  linear, norm, ReLU, dropout
+    (B, W)  x depth  linear, norm, GELU, dropout
     (B, 3)           head: logits
 
 It has no idea of time or of levels: what the order of the rows is worth beyond this is what a
 network with convolutions or a recurrence has to show.
+
+References: Hendrycks and Gimpel (2016), Gaussian Error Linear Units.
 """
 
 from itertools import pairwise
@@ -39,7 +41,7 @@ class MlpForSequenceClassification(BookModel):
                 nn.Sequential(
                     nn.Linear(wide, width),
                     norm_layer(config.norm, width),
-                    nn.ReLU(),
+                    nn.GELU(),
                     nn.Dropout(config.dropout),
                 )
                 for wide, width in pairwise(widths)

@@ -1,5 +1,7 @@
 """The layers of the book models against arithmetic by hand and against PyTorch's own."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -37,17 +39,19 @@ def test_linear_model_weighs_the_last_rows_oldest_first() -> None:
         assert model(window).logits.tolist() == [[14.0, 39.0, 64.0]]
 
 
-def test_perceptron_is_linear_relu_linear() -> None:
+def test_perceptron_is_linear_gelu_linear() -> None:
     config = MlpConfig(levels=1, window=2, frames=2, depth=1, width=2, norm="none")
     model = MlpForSequenceClassification(config).eval()
     hidden = model.layers[0][0]
     with torch.no_grad():
-        hidden.weight.copy_(torch.tensor([[1.0] * 8, [-1.0] * 8]))
+        hidden.weight.copy_(torch.tensor([[0.125] * 8, [-0.125] * 8]))
         hidden.bias.copy_(torch.tensor([0.5, 0.5]))
         model.head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
         model.head.bias.zero_()
-        assert model(torch.ones(1, 2, 4)).logits.tolist() == [[8.5, 0.0, 8.5]]
-        assert model(-torch.ones(1, 2, 4)).logits.tolist() == [[0.0, 8.5, 8.5]]
+        got = model(torch.ones(1, 2, 4)).logits[0].tolist()
+    # x times the share of a standard normal below x, at 0.5 + 1 and at 0.5 - 1
+    up, down = (x * (1 + math.erf(x / math.sqrt(2))) / 2 for x in (1.5, -0.5))
+    assert got == pytest.approx([up, down, up + down], abs=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["batch", "layer", "none"])
