@@ -60,14 +60,15 @@ class HandFeatures:
     """Named features, one row a decision.
 
     Attributes:
-        values: ``(D, K)`` float64 or float32, finite; may be memory-mapped.
+        values: ``(D, K)`` float64, finite. Those of a file of :func:`write_hand_features`, mapped
+            and of float32, do as well.
         names: K different names, e.g. ``"imbalance_1"``, ``"order_flow_3_over_100"``.
 
     Raises:
         LabelError: names and columns do not match, or a value is not finite.
     """
 
-    values: HandValues
+    values: FloatArray
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -80,7 +81,7 @@ class HandFeatures:
         if bad:
             raise LabelError(f"features {bad} hold NaN or infinity; every value must be finite")
 
-    def column(self, name: str) -> HandValues:
+    def column(self, name: str) -> FloatArray:
         """``(D,)`` the feature of that name."""
         return self.values[:, self.names.index(name)]
 
