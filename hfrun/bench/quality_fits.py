@@ -22,6 +22,7 @@ from hfrun.config import HfrunConfig, effective_yaml, load_config
 from hfrun.errors import DataError
 from hfrun.fitting import TEST_FILE, FoldFiles, fit_fold
 from hfrun.trainable import check_trainable
+from lob_backtest.alarms import evidence, foresight, late_by_horizon, late_by_one
 from lob_backtest.book import Book
 from lob_backtest.contenders import check_complete, predict_baselines
 from lob_backtest.files import read_json, write_json
@@ -145,6 +146,7 @@ def made_model(
             all of it goes once the cell is made.
     """
     config = opened.config(horizon, contender, seed=cell.seed)
+    _refuse_other_question(opened.config(horizon), config, contender)
     whole = opened.prepared(horizon)
     prepared = replace(whole, folds=(_fold(whole, cell),))
     files = FoldFiles(folder)
@@ -158,6 +160,21 @@ def made_model(
     made.record["config"] = parse_yaml(effective_yaml(config))
     shutil.rmtree(folder)
     return made
+
+
+def _refuse_other_question(asked: HfrunConfig, config: HfrunConfig, contender: Contender) -> None:
+    """A model may look at fewer rows, but not decide elsewhere, on other labels or blocks."""
+    same = (
+        config.data.decisions == asked.data.decisions
+        and config.data.label == asked.data.label
+        and config.walk_forward == asked.walk_forward
+    )
+    if not same or config.data.window > asked.data.window:
+        raise DataError(
+            f"{contender.name}: {' '.join(contender.overrides)} changes the decisions, labels or "
+            f"blocks, or looks at more than {asked.data.window} rows; a contender needs the same "
+            "question as the others: change it in the book's config, for all"
+        )
 
 
 def _fold(prepared: Prepared, cell: Cell) -> Fold:
@@ -178,11 +195,18 @@ def _made(
     record = {
         "figures": figures_of(test),
         "window": window_facts(prepared, prepared.folds[0]),
+        "alarms": leak_alarms(opened.book, test),
         "seconds": round(seconds, 2),
         "book": opened.fingerprint | {"path": opened.path.name},
         "made": {**facts, "created_at": datetime.now(UTC).isoformat(timespec="seconds")},
     }
     return Made(cell=cell, predictions=test, record=record)
+
+
+def leak_alarms(book: Book, test: Predictions) -> list[dict[str, Any]]:
+    """The leak alarms that need no more than a window's predictions and the book."""
+    seen = evidence(book, test)
+    return [alarm(seen).as_dict() for alarm in (foresight, late_by_one, late_by_horizon)]
 
 
 def window_facts(prepared: Prepared, fold: Fold) -> dict[str, Any]:

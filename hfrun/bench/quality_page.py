@@ -150,6 +150,7 @@ def _book(result: BookResult) -> str:
     for at in result.at:
         parts += [_compared(each, at.horizon) for each in at.compared]
         parts.append(_trained(at))
+    parts.append(_alarms(result))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -166,14 +167,14 @@ def _windows(at: AtHorizon) -> str:
     rows = [
         [
             str(fold), _time(facts["test_start_ns"]), _time(facts["test_end_ns"], day=False),
-            f"{facts['train']:,}", f"{facts['test']:,}", f"{facts['independent_labels']:,.0f}",
-            f"{facts['threshold_ticks']:.2f}",
+            f"{facts['train']:,}", f"{facts['purged']}", f"{facts['test']:,}",
+            f"{facts['independent_labels']:,.0f}", f"{facts['threshold_ticks']:.2f}",
             " / ".join(f"{share:.0%}" for share in facts["class_shares"]),
         ]
         for fold, facts in at.windows.items()
     ]  # fmt: skip
-    heads = ["window", "test from (UTC)", "to", "train", "test", "independent labels",
-             "threshold, ticks", " / ".join(CLASS_NAMES)]  # fmt: skip
+    heads = ["window", "test from (UTC)", "to", "train", "purged", "test",
+             "independent labels", "threshold, ticks", " / ".join(CLASS_NAMES)]  # fmt: skip
     return f"Windows, and their labels at {at.horizon.words}:\n\n{_table(heads, rows)}"
 
 
@@ -243,6 +244,16 @@ def _trained(at: AtHorizon) -> str:
     if not rows:
         return ""
     return f"How they trained at {at.horizon.words}, means over the fits:\n\n{_table(heads, rows)}"
+
+
+def _alarms(result: BookResult) -> str:
+    if not result.alarms:
+        tried = result.alarms_tried
+        return f"Leak alarms ([alarms.md](alarms.md)), cell by cell: none raised of {tried} tried."
+    raised = "\n".join(f"- **{words}**" for words in result.alarms)
+    return (
+        f"Leak alarms ([alarms.md](alarms.md)) raised, of {result.alarms_tried} tried:\n\n{raised}"
+    )
 
 
 def _missing(missing: Sequence[Missing]) -> str:

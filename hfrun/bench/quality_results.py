@@ -58,11 +58,19 @@ class AtHorizon:
 
 @dataclass(frozen=True, kw_only=True)
 class BookResult:
-    """All that the page says of a book."""
+    """All that the page says of a book.
+
+    Attributes:
+        alarms: the leak alarms that were raised, in words.
+        alarms_tried: how many could be tried, over all cells.
+        facts: what made each cell.
+    """
 
     plan: BookPlan
     at: tuple[AtHorizon, ...]
     missing: tuple[Missing, ...] = ()
+    alarms: tuple[str, ...] = ()
+    alarms_tried: int = 0
     facts: tuple[dict[str, Any], ...] = field(default=(), repr=False)
 
 
@@ -79,7 +87,15 @@ def book_result(
         if here:
             at.append(_at_horizon(horizon, here, models))
     facts = tuple(made.record["made"] for made in cells)
-    return BookResult(plan=plan, at=tuple(at), missing=tuple(missing), facts=facts)
+    alarms = [(made.cell, alarm) for made in cells for alarm in made.record["alarms"]]
+    return BookResult(
+        plan=plan,
+        at=tuple(at),
+        missing=tuple(missing),
+        alarms=tuple(_alarm(cell, alarm) for cell, alarm in alarms if alarm["raised"]),
+        alarms_tried=sum(alarm["raised"] is not None for _, alarm in alarms),
+        facts=facts,
+    )
 
 
 def with_adjusted(results: Sequence[BookResult]) -> list[BookResult]:
@@ -161,6 +177,11 @@ def _training(cells: Sequence[Made], contender: Contender) -> dict[str, Any]:
         "grad_norm_p95": fmean(norms) if norms else None,
         "seconds": fmean(each["seconds"] for each in trainings),
     }
+
+
+def _alarm(cell: Cell, alarm: dict[str, Any]) -> str:
+    where = f"{cell.contender} at {cell.horizon}, seed {cell.seed}, window {cell.fold}"
+    return f"{alarm['name']} of {where}: {alarm['reason']}"
 
 
 def _place(made: Made) -> Cell:
