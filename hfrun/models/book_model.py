@@ -18,10 +18,13 @@ _PYTORCH_DEFAULTS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.LSTM)
 
 
 class BookModel(PreTrainedModel):
-    """Base of the models beside DeepLOB; a model says how it summarizes a window.
+    """Base of the book models; a model says how it summarizes a window.
 
-    Its ``__init__`` builds the layers of ``summarize`` and ends with ``_finish``.
+    Its ``__init__`` builds the layers of ``summarize`` and ends with ``_finish``. A model whose
+    windows can share computation sets ``shares_windows`` and says how in ``summarize_at``.
     """
+
+    shares_windows: ClassVar[bool] = False
 
     main_input_name = "features"
     # The Trainer would otherwise hand the loss the number of items in the accumulated batch.
@@ -51,26 +54,36 @@ class BookModel(PreTrainedModel):
         """``(B, T, 4 L)`` features to ``(B, H)``, what the head sees."""
         raise NotImplementedError
 
+    def summarize_at(self, features: Tensor, ends: Tensor) -> Tensor:
+        """``(B, S, 4 L)`` stretches to ``(W, H)``, for the windows that end at these rows."""
+        raise ModelError(
+            f"{type(self).__name__} reads one window at a time; give windows, without ends"
+        )
+
     def forward(
         self,
         features: Tensor,
         labels: Tensor | None = None,
+        ends: Tensor | None = None,
         hand_features: Tensor | None = None,
     ) -> SequenceClassifierOutput:
         """Logits of each window and, where labels are given, their plain cross-entropy.
 
         Args:
-            features: ``(B, T, 4 L)`` float, rows in the column order of the book table; the
-                last row is the newest.
-            labels: ``(B,)`` int64 classes, as in ``config.id2label``.
-            hand_features: ``(B, K)`` float, for a model with a skip path.
+            features: ``(B, T, 4 L)`` float windows, rows in the column order of the book table;
+                the last row is the newest. With ``ends`` stretches of S rows.
+            labels: ``(W,)`` int64 classes, as in ``config.id2label``; W = B without ``ends``.
+            ends: ``(W,)`` int64 last rows of windows of ``config.window`` rows, counted through
+                all B S rows, for a model that ``shares_windows``.
+            hand_features: ``(W, K)`` float, for a model with a skip path.
 
         Raises:
             ModelError: an input does not have this shape.
         """
         check_features(features, levels=self.config.levels, minimum_rows=self.minimum_rows)
         check_hand_features(hand_features, number=self.config.hand_features)
-        logits = self.head(self.summarize(features))
+        summary = self.summarize(features) if ends is None else self.summarize_at(features, ends)
+        logits = self.head(summary)
         if self.skip is not None:
             logits = logits + self.skip(hand_features)
         loss = None

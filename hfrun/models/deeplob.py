@@ -18,15 +18,13 @@ References: Zhang, Zohren and Roberts (2019), DeepLOB: Deep Convolutional Neural
 Order Books, IEEE Transactions on Signal Processing 67(11).
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
-from transformers.modeling_outputs import SequenceClassifierOutput
 
-from hfrun.errors import ModelError
+from hfrun.models.book_model import BookModel
 from hfrun.models.configuration_deeplob import MINIMUM_WINDOW, DeepLobConfig
+from hfrun.models.deeplob_shared import window_sites
+from hfrun.models.recurrence import last_hidden
 
 
 def conv_unit(
@@ -79,11 +77,8 @@ class Inception(nn.Module):
         return torch.cat(views, dim=1)
 
 
-class DeepLobForSequenceClassification(PreTrainedModel):
+class DeepLobForSequenceClassification(BookModel):
     """DeepLOB with a linear head on the LSTM's last step.
-
-    Weights start as PyTorch's own defaults (uniform within one over the root of the fan-in),
-    as in the published model, not as transformers' normal with 0.02.
 
     >>> model = DeepLobForSequenceClassification(DeepLobConfig(levels=5))
     >>> model.num_parameters()
@@ -91,11 +86,10 @@ class DeepLobForSequenceClassification(PreTrainedModel):
     """
 
     config_class = DeepLobConfig
-    main_input_name = "features"
     base_model_prefix = "deeplob"
-    # The Trainer would otherwise hand the loss the number of items in the accumulated batch.
-    accepts_loss_kwargs = False
-    _no_split_modules: ClassVar[list[str]] = []
+    shares_windows = True
+
+    config: DeepLobConfig
 
     def __init__(self, config: DeepLobConfig) -> None:
         super().__init__(config)
@@ -106,46 +100,28 @@ class DeepLobForSequenceClassification(PreTrainedModel):
         self.inception = Inception(channels, config.inception_channels, leaky)
         self.lstm = nn.LSTM(3 * config.inception_channels, config.lstm_hidden, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.lstm_hidden, config.num_labels)
-        self.post_init()
+        self._finish(config.lstm_hidden, minimum_rows=MINIMUM_WINDOW)
 
-    def _init_weights(self, module: nn.Module) -> None:
-        """PyTorch's defaults; called by transformers for modules without loaded weights."""
-        if isinstance(module, (nn.Conv2d, nn.Linear, nn.LSTM)):
-            module.reset_parameters()
-        else:
-            super()._init_weights(module)
+    def book_rows(self, features: Tensor) -> Tensor:
+        """``(B, S, 4 L)`` rows to ``(B, C, S - 18, 1)``, valid over time whatever the windows."""
+        hidden: Tensor = self.levels(self.sides(self.price_size(features.unsqueeze(1))))
+        return hidden
 
-    def encode(self, features: Tensor) -> Tensor:
-        """``(B, T, 4 L)`` features to ``(B, T - 18, 3 C')``, the LSTM's input."""
-        hidden = features.unsqueeze(1)  # (B, 1, T, 4 L)
-        hidden = self.levels(self.sides(self.price_size(hidden)))  # (B, C, T - 18, 1)
-        return self.inception(hidden).squeeze(3).transpose(1, 2)
+    def summarize(self, features: Tensor) -> Tensor:
+        """The LSTM's last step ``(B, H)``, for windows of their own: the definition."""
+        encoded = self.inception(self.book_rows(features)).squeeze(3).transpose(1, 2)
+        steps, _ = self.lstm(encoded)  # (B, T - 18, H)
+        last: Tensor = self.dropout(steps[:, -1])
+        return last
 
-    def forward(self, features: Tensor, labels: Tensor | None = None) -> SequenceClassifierOutput:
-        """Logits of each window and, where labels are given, their plain cross-entropy.
-
-        Args:
-            features: ``(B, T, 4 L)`` float, rows in the column order of the book table; the
-                last row is the newest. T of at least 19.
-            labels: ``(B,)`` int64 classes, as in ``config.id2label``.
-
-        Raises:
-            ModelError: the features do not have this shape.
-        """
-        self._check(features)
-        steps, _ = self.lstm(self.encode(features))
-        logits = self.head(self.dropout(steps[:, -1]))
-        loss = None
-        if labels is not None:
-            loss = nn.functional.cross_entropy(logits.float(), labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
-
-    def _check(self, features: Tensor) -> None:
-        width = 4 * self.config.levels
-        if features.ndim != 3 or features.shape[2] != width or features.shape[1] < MINIMUM_WINDOW:
-            raise ModelError(
-                f"features of shape {tuple(features.shape)}, needed (B, T, {width}) with T >= "
-                f"{MINIMUM_WINDOW}: the model was made for {self.config.levels} levels; give it a "
-                "book of as many levels, or train one for yours"
-            )
+    def summarize_at(self, features: Tensor, ends: Tensor) -> Tensor:
+        """The LSTM's last step ``(W, H)``, for windows inside stretches."""
+        window = self.config.window
+        if torch.is_grad_enabled():
+            sites = window_sites(self, features, ends, window=window)
+            steps, _ = self.lstm(sites.sequences())
+            last: Tensor = self.dropout(steps[:, -1])
+            return last
+        with torch.autocast(features.device.type, enabled=False):
+            sites = window_sites(self, features.float(), ends, window=window)
+            return last_hidden(self.lstm, sites.encoded, sites.of_window)

@@ -48,7 +48,9 @@ def test_features_of_another_shape_are_refused_with_what_was_got_and_needed(shap
 
 def test_encoder_is_18_rows_shorter_and_three_inception_branches_wide() -> None:
     model = small_model(inception_channels=5)
-    assert model.encode(features(2, 30, 8)).shape == (2, 12, 15)
+    rows = model.book_rows(features(2, 30, 8))
+    assert rows.shape == (2, model.config.conv_channels, 12, 1)
+    assert model.inception(rows).shape == (2, 15, 12, 1)
 
 
 def test_loss_is_the_plain_cross_entropy_of_the_logits() -> None:
