@@ -7,37 +7,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from hfrun.errors import ModelError
-from hfrun.models import DeepLobConfig, DeepLobForSequenceClassification
+from hfrun.models import DeepLobForSequenceClassification
 from hfrun.models import deeplob_stream_kernels as kernels
 from hfrun.models.deeplob_stream import DeepLobStream
+from tests.hfrun.lived_in import lived_in_model
 
 Floats = npt.NDArray[np.float32]
 NO_MULTIPLES_OF_FOUR = {"conv_channels": 3, "inception_channels": 5, "lstm_hidden": 7}
-
-
-def lived_in_model(**sizes: object) -> DeepLobForSequenceClassification:
-    """Random weights, with the batch norms' statistics of rows such as the tests push.
-
-    So that every layer passes on what it is given: as it comes from the initialisation, the
-    answer hardly depends on the rows.
-    """
-    torch.manual_seed(0)
-    defaults = {"levels": 2, "window": 20, "conv_channels": 4, "inception_channels": 4}
-    config = DeepLobConfig(**{**defaults, "lstm_hidden": 4, **sizes})
-    model = DeepLobForSequenceClassification(config).train()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.weight, std=1.5)
-            nn.init.normal_(module.bias)
-            module.momentum = None  # the mean over all that it sees
-    nn.init.normal_(model.head.weight, std=2.0)
-    with torch.no_grad():
-        model(torch.randn(64, 30, 4 * config.levels))
-    return model.eval()
 
 
 def random_rows(n: int, model: DeepLobForSequenceClassification) -> Floats:
@@ -232,9 +211,11 @@ def test_models_that_a_stream_cannot_hold_are_refused() -> None:
     other = BertForSequenceClassification(
         BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
     )
-    with pytest.raises(ModelError, match="got a BertForSequenceClassification; .* needs a DeepLOB"):
+    with pytest.raises(
+        ModelError, match=r"got a BertForSequenceClassification; .* needs a DeepLOB"
+    ):
         DeepLobStream(other)
-    with pytest.raises(ModelError, match="window=18: .* at least 19 rows"):
+    with pytest.raises(ModelError, match=r"window=18: .* at least 19 rows"):
         DeepLobStream(lived_in_model(), window=18)
     with pytest.raises(ModelError, match="needs exactly the classes"):
         DeepLobStream(lived_in_model(id2label={0: "a", 1: "b", 2: "c"}))
