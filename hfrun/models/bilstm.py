@@ -3,13 +3,17 @@
     (B, T, 4 L)         features
     (B, T, W)           project: each row with the rows around it, norm, dropout
     (B, T, 2 W) x depth LSTM forwards and backwards, norm, dropout
-    (B, 2 W)            mean over the rows
+    (B, 4 W)            the newest row, and the mean over all
     (B, 3)              head: logits
 
 Reading backwards looks into no future: the window ends at the decision, and nothing after it is in
 it. Rows around a step are taken within the window; at its ends the first and the last row repeat.
+
+The newest row alone would leave the last backward LSTM one row to read; the mean alone forgets
+which row is the newest. What each reached is in docs/models.md.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -69,7 +73,7 @@ class LstmLayer(nn.Module):
 
 
 class BiLstmForSequenceClassification(BookModel):
-    """LSTMs over the projected rows, and a linear head on their mean over time."""
+    """LSTMs over the projected rows, and a linear head on the newest and on their mean."""
 
     config_class = BiLstmConfig
     base_model_prefix = "bilstm"
@@ -84,12 +88,12 @@ class BiLstmForSequenceClassification(BookModel):
         self.layers = nn.Sequential(
             *(LstmLayer(out if layer else config.width, config) for layer in range(config.depth))
         )
-        self._finish(out, minimum_rows=1)
+        self._finish(2 * out, minimum_rows=1)
 
     def summarize(self, features: Tensor) -> Tensor:
-        """The mean over the rows of the last layer, ``(B, 2 W)``."""
+        """The last layer at the newest row beside its mean over the rows, ``(B, 4 W)``."""
         steps: Tensor = self.layers(self.after_projection(self.project(features)))
-        return steps.mean(dim=1)
+        return torch.cat([steps[:, -1], steps.mean(dim=1)], dim=1)
 
 
 def steps_width(config: BiLstmConfig) -> int:

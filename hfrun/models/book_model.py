@@ -104,8 +104,8 @@ def check_features(features: Tensor, *, levels: int, minimum_rows: int) -> None:
     needed = f"features of shape {shape}, needed (B, T, {4 * levels}) with T >= {minimum_rows}"
     if len(shape) == 3 and shape[2] == 4 * levels:
         raise ModelError(
-            f"{needed}: the model looks at the last {minimum_rows} rows of a window; use a longer "
-            "one, or train a model of fewer frames"
+            f"{needed}: the model looks at no fewer rows of a window; use a longer one, or a "
+            "model that needs fewer"
         )
     raise ModelError(
         f"{needed}: the model was made for {levels} levels; give it a book of as many levels, or "
