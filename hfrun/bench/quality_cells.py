@@ -30,6 +30,8 @@ from lob_backtest.metrics import classification_metrics
 from lob_backtest.predictions import Predictions, read_predictions, write_predictions
 from lob_backtest.strict_yaml import as_dict
 
+FORMAT = "hfrun.quality/1"  # of the records; others are made anew
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Made:
@@ -55,13 +57,14 @@ class CellStore:
         """Keep a cell; a failure that was noted for it is forgotten."""
         path = self.folder / f"{made.cell.stem}.json"
         write_predictions(made.predictions, path.with_suffix(".parquet"))
-        write_json(path, {"identity": identity, "cell": asdict(made.cell), **made.record})
+        named = {"format": FORMAT, "identity": identity, "cell": asdict(made.cell)}
+        write_json(path, {**named, **made.record})
         path.with_suffix(".failed").unlink(missing_ok=True)
 
     def note_failure(self, cell: Cell, identity: str, reason: str) -> None:
         """Remember why a cell could not be made; it is tried again in the next run."""
         path = self.folder / f"{cell.stem}.failed"
-        write_json(path, {"identity": identity, "reason": reason})
+        write_json(path, {"format": FORMAT, "identity": identity, "reason": reason})
 
     def read(self, cell: Cell, identity: str) -> Made | None:
         """A finished cell of this identity, or None."""
@@ -91,7 +94,8 @@ class CellStore:
         if not path.is_file():
             return None
         record: dict[str, Any] = read_json(path, error=WalkForwardError)
-        return record if record.get("identity") == identity else None
+        is_ours = record.get("format") == FORMAT and record.get("identity") == identity
+        return record if is_ours else None
 
 
 def model_identity(config: HfrunConfig, book: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ from hfrun.trainable import check_trainable
 from lob_backtest.alarms import evidence, foresight, late_by_horizon, late_by_one
 from lob_backtest.book import Book
 from lob_backtest.contenders import check_complete, predict_baselines
-from lob_backtest.files import read_json, write_json
+from lob_backtest.files import read_json, sha256_of, write_json
 from lob_backtest.io import import_book
 from lob_backtest.labels.overlap import effective_labels
 from lob_backtest.open_book import book_fingerprint, open_book
@@ -93,7 +93,7 @@ def imported_book(plan: BookPlan, *, data: Path, books: Path) -> Path:
     path = books / f"{plan.name}.parquet"
     files = sorted(file for pattern in plan.files for file in data.glob(pattern))
     sources = path.with_suffix(".sources.json")
-    wanted = {"files": [[file.name, file.stat().st_size] for file in files],
+    wanted = {"files": {file.name: sha256_of(file) for file in files},
               "options": asdict(plan.options), "format": plan.source_format}  # fmt: skip
     if path.is_file() and (not files or _same(sources, wanted)):
         return path

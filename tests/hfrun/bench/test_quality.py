@@ -14,9 +14,12 @@ from hfrun.bench.quality import main
 from hfrun.bench.quality_plan import Cell, Contender
 from hfrun.config import load_config
 from hfrun.walk_forward import run_walk_forward
+from lob_backtest.baselines import BASELINES
+from lob_backtest.book import write_book
 from lob_backtest.contenders import predict_baselines
 from lob_backtest.errors import LobBacktestError
 from lob_backtest.predictions import Predictions, read_predictions
+from lob_backtest.synthetic import synthetic_book
 from tests.hfrun.bench.quality_case import CONFIG, MODELS, PLAN, Home
 
 MIDDLE = PLAN.middle.words
@@ -132,47 +135,55 @@ def test_a_finished_bench_fits_nothing_and_writes_the_same_page(
 
 
 def test_an_interrupted_bench_leaves_a_page_and_ends_as_if_it_had_not_been(
-    finished: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Home, own: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = Home.made(tmp_path)
+    lost = [task.cells[0] for task in own.tasks() if task.cells[0].contender == "wide"]
+    own.bench().store.forget(lost)
     with monkeypatch.context() as patch:
-        assert len(counted(patch, stop_at=3)) == 0
+        counted(patch, stop_at=1)
         with pytest.raises(KeyboardInterrupt):
-            home.run()
-    assert "| tiny: wide at 10 events | 3 | not yet" in home.page.read_text("utf-8")
+            own.run()
+    assert "| tiny: wide at 10 events | 3 | not yet" in own.page.read_text("utf-8")
     fitted = counted(monkeypatch)
-    assert home.run() == 0
-    assert len(fitted) == 5
-    ours, theirs = cells_of(home), cells_of(finished)
+    assert own.run() == 0
+    assert len(fitted) == 3
+    ours, theirs = cells_of(own), cells_of(finished)
     assert list(ours) == list(theirs)
     assert max(np.abs(ours[name] - theirs[name]).max() for name in ours) == 0.0
 
 
-def test_another_config_makes_the_models_cells_anew_and_keeps_the_baselines(
-    own: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def wanted(home: Home) -> set[str]:
+    """Contenders whose cells are there no more."""
+    bench = home.bench()
+    return {
+        cell.contender
+        for task in bench.tasks(bench.open())
+        for cell in task.cells
+        if not bench.store.is_made(cell, task.identity(cell))
+    }
+
+
+def test_another_training_makes_the_models_cells_anew_and_keeps_the_baselines(own: Home) -> None:
     training = {**CONFIG["training"], "learning_rate": 1e-3}
     own.write_config({**CONFIG, "training": training})
-    fitted = counted(monkeypatch)
-    monkeypatch.setattr(quality_fits, "predict_baselines", NEVER)
-    own.run()
-    assert len(fitted) == 8
+    assert wanted(own) == {"narrow", "wide"}
 
 
-def test_other_labels_make_every_cell_anew(own: Home) -> None:
+def test_other_labels_or_another_book_make_every_cell_anew(own: Home) -> None:
+    assert wanted(own) == set()
     label = {**CONFIG["data"]["label"], "flat_share": 0.5}
     own.write_config({**CONFIG, "data": {**CONFIG["data"], "label": label}})
-    bench = own.bench()
-    tasks = bench.tasks(bench.open())
-    assert not any(
-        bench.store.is_made(cell, task.identity(cell)) for task in tasks for cell in task.cells
-    )
+    assert wanted(own) == {*BASELINES, "narrow", "wide"}
+    own.write_config(CONFIG)
+    book = synthetic_book(days=1, rows_per_day=1200, levels=2, signal=1.0, seed=1)
+    write_book(book, own.folder / "data" / "made" / "tiny.parquet")
+    assert wanted(own) == {*BASELINES, "narrow", "wide"}
 
 
 def test_anew_makes_the_chosen_cells_again(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = counted(monkeypatch)
-    own.run(anew=True, models=MODELS[:1])
-    assert len(fitted) == 4
+    own.run(anew=True, models=MODELS[:1], seeds=1)
+    assert len(fitted) == 2
 
 
 def test_no_minutes_write_the_page_alone(tmp_path: Path) -> None:
@@ -201,9 +212,9 @@ def test_a_fault_in_a_fit_is_noted_and_tried_again(
     own.write_config({**CONFIG, "training": training})
     with monkeypatch.context() as patch:
         patch.setattr(quality_fits, "fit_fold", lambda *_: 1 / 0)
-        assert own.run() == 8
+        assert own.run(models=MODELS[:1], seeds=1) == 2
     assert "ZeroDivisionError" in own.page.read_text("utf-8")
-    assert own.run() == 0
+    assert own.run(models=MODELS[:1], seeds=1) == 0
     assert "ZeroDivisionError" not in own.page.read_text("utf-8")
 
 
