@@ -84,7 +84,7 @@ LABELS = [
 ]
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     book=books(max_rows=120),
     always=st.booleans(),
@@ -182,6 +182,7 @@ def test_a_full_disk_is_told_before_a_row_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def is_full(descriptor: int, start: int, n_bytes: int) -> None:
+        assert (start, n_bytes) == (0, 8 * 2**20)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lob_backtest.book import mapped
 from lob_backtest.errors import FormatError, PredictionsError
 from lob_backtest.predictions import (
     COLUMNS,
@@ -58,6 +59,32 @@ def test_a_written_table_reads_back_to_the_last_bit(
     made = table(n=n, seed=seed)
     write_predictions(made, path)
     assert_equal(read_predictions(path), made)
+
+
+@pytest.mark.parametrize("block_rows", [1, 4, 5, 100])
+def test_a_table_is_written_and_checked_alike_in_stretches_of_any_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rows: int
+) -> None:
+    monkeypatch.setattr(mapped, "_BLOCK_ROWS", block_rows)
+    made = table(n=12)
+    write_instruments([made, table("OTHER", n=3)], tmp_path / "table.parquet")
+    again = read_instruments(tmp_path / "table.parquet")
+    assert [each.instrument for each in again] == ["OTHER", "TEST"]
+    assert_equal(again[1], made)
+    for row in range(1, 12):
+        twice = made.decided_ns.copy()
+        twice[row] = twice[row - 1]
+        back = made.fold.copy()
+        back[row] = -1
+        if row != 6:  # where a fold ends, the next may begin at any instant
+            with pytest.raises(PredictionsError, match=f"unsorted .* 1 of 12 rows.* row {row} "):
+                replace(made, decided_ns=twice)
+        with pytest.raises(PredictionsError, match=f"goes back in 1 of 12 rows, .* row {row} "):
+            replace(made, fold=back)
+    probability = made.probability.copy()
+    probability[[3, 11], 0] = np.nan
+    with pytest.raises(PredictionsError, match="NaN or infinite in 2 of 12 rows, first in row 3 "):
+        replace(made, probability=probability)
     assert tuple(pd.read_parquet(path).columns) == COLUMNS
 
 
