@@ -2,7 +2,7 @@
 
 `data`, `walk_forward`, `backtest` and `gates` are lob_backtest's; the rest is here. `training`
 takes the fields of transformers.TrainingArguments by their own names, and beside them only what
-they lack: `loss` and `schedule`.
+they lack: `loss`, `schedule` and `stretch`.
 """
 
 import dataclasses
@@ -36,6 +36,7 @@ from lob_backtest.strict_yaml import as_dict, build, convert, finish, load_yaml,
 _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_nan_inf_filter",
          "push_to_hub", "hub_model_id", "hub_token", "label_smoothing_factor",
          "lr_scheduler_type", "lr_scheduler_kwargs")  # fmt: skip
+_OWN_TRAINING = ("loss", "schedule", "stretch")
 _INSTEAD = {
     "output_dir": "run.output_dir",
     "seed": "run.seed",
@@ -101,11 +102,21 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """TrainingArguments by their own names, plus the loss and the schedule."""
+    """TrainingArguments by their own names, plus the loss, the schedule and the stretch.
+
+    ``stretch`` is how many neighbouring decisions are trained on together by a model whose windows
+    share their computation (DeepLOB); a batch of 64 with 4 of them has 16 stretches. 1 draws every
+    decision by itself.
+    """
 
     arguments: dict[str, Any]
+    stretch: int = 4
     loss: LossConfig = field(default_factory=LossConfig)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+
+    def __post_init__(self) -> None:
+        if self.stretch < 1:
+            raise ConfigError(f"stretch={self.stretch} needs to be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,8 +203,9 @@ def effective_yaml(config: HfrunConfig) -> str:
     plain = as_dict(config)
     training = plain.pop("training")
     plain["training"] = {
-        **training["arguments"], "loss": training["loss"], "schedule": training["schedule"],
-    }  # fmt: skip
+        **training["arguments"],
+        **{key: training[key] for key in _OWN_TRAINING},
+    }
     present = {name: plain[name] for name in SECTION_NAMES if plain.get(name) is not None}
     return yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
 
@@ -202,7 +214,7 @@ def _training(raw: Any, errors: list[str]) -> Any:
     """Separate the fields of TrainingArguments, checked by name, from our own sub-sections."""
     if not isinstance(raw, dict):
         return raw
-    own = {key: raw[key] for key in ("loss", "schedule") if key in raw}
+    own = {key: raw[key] for key in _OWN_TRAINING if key in raw}
     arguments = {key: value for key, value in raw.items() if key not in own}
     for key in [key for key in arguments if key in _OURS]:
         instead = _INSTEAD.get(key)
@@ -212,7 +224,7 @@ def _training(raw: Any, errors: list[str]) -> Any:
         )  # fmt: skip
         del arguments[key]
     known = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
-    errors += unknown_keys(arguments, [*known, "loss", "schedule"], "training")
+    errors += unknown_keys(arguments, [*known, *_OWN_TRAINING], "training")
     types = typing.get_type_hints(TrainingArguments)
     for key in [key for key in arguments if key in known]:
         arguments[key] = convert(types[key], arguments[key], f"training.{key}", errors)

@@ -13,19 +13,24 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from transformers import PreTrainedModel, set_seed
 
 from hfrun.config import HfrunConfig
+from hfrun.data.hand_features import fit_and_write
 from hfrun.data.preprocessing import Preprocessing
-from hfrun.data.windows import write_rows
+from hfrun.data.windows import BookCollator, InputFiles, write_rows
 from hfrun.errors import TrainingError
 from hfrun.evaluation.predict import predict_probabilities
-from hfrun.fold_trainer import build_model, fold_trainer
+from hfrun.fold_trainer import build_model, fold_collator, fold_trainer
+from hfrun.models.skip_path import reads_hand_features, start_from_logistic
 from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
 from hfrun.training.step_records import read_step_records
 from hfrun.training.trainer import GRAD_NORM_FILE, MeasuredTrainer
+from lob_backtest.baselines import fit_logistic
 from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.features import HandScaler
 from lob_backtest.files import write_json
 from lob_backtest.normalize import Normalizer, fit_normalizer
 from lob_backtest.predictions import write_predictions
@@ -77,18 +82,20 @@ def fit_fold(
     files.folder.mkdir(parents=True, exist_ok=True)
     set_seed(config.run.seed)
     normalizer = _fold_normalizer(config, book, prepared, fold)
-    rows_path = files.folder / "rows.npy"
     is_main = PartialState().is_main_process
+    model = build_model(config, levels=book.n_levels)
+    inputs = InputFiles(files.folder, with_hand_features=reads_hand_features(model))
+    scaler = None
     try:
         with PartialState().main_process_first():
             if is_main:
                 remove_broken_checkpoints(files.folder)
                 follow_move(files.folder)
-                write_rows(book, normalizer, rows_path)
-        model = build_model(config, levels=book.n_levels)
-        trainer = fold_trainer(
-            config, prepared, fold, model=model, folder=files.folder, rows_path=rows_path
-        )
+                write_rows(book, normalizer, inputs.rows)
+                scaler = _write_hand_features(book, prepared, fold, inputs)
+        if config.model.pretrained is None:
+            _start_from_logistic(model, prepared, fold, inputs)
+        trainer = fold_trainer(config, prepared, fold, model=model, inputs=inputs)
         checkpoint = newest_checkpoint(files.folder)
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
         if not is_main:
@@ -96,17 +103,44 @@ def fit_fold(
         trained = trainer.accelerator.unwrap_model(trainer.model)
         # not trainer.save_model: it adds a pickle of the arguments, with paths of this machine
         trained.save_pretrained(files.model)
-        _preprocessing(config, book, prepared, fold, normalizer).save(files.model)
-        _predict(trained, config, prepared, fold, files, rows_path)
+        preprocessing = _preprocessing(config, book, prepared, fold, normalizer, scaler)
+        preprocessing.save(files.model)
+        _predict(trained, fold_collator(config, trained, inputs), prepared, fold, files)
     finally:
         if is_main:
-            rows_path.unlink(missing_ok=True)
+            inputs.remove()
     figures = _figures(trainer, fold, seconds=time.monotonic() - started)
     write_json(files.folder / "figures.json", figures)
 
 
+def _write_hand_features(
+    book: Book, prepared: Prepared, fold: Fold, inputs: InputFiles
+) -> HandScaler | None:
+    """Standardised by the train part, as the logistic baseline sees them."""
+    if inputs.hand_features is None:
+        return None
+    return fit_and_write(book, prepared.decisions, fold.train, inputs.hand_features)
+
+
+def _start_from_logistic(
+    model: PreTrainedModel, prepared: Prepared, fold: Fold, inputs: InputFiles
+) -> None:
+    """A skip path begins as the logistic baseline of the fold, not below it."""
+    if inputs.hand_features is None:
+        return
+    values = np.load(inputs.hand_features, mmap_mode="r")
+    fit = fit_logistic(values[fold.train], prepared.labels(fold)[fold.train])
+    weights, bias = torch.from_numpy(fit.weights), torch.from_numpy(fit.bias)
+    start_from_logistic(model, weights.float(), bias.float())
+
+
 def _preprocessing(
-    config: HfrunConfig, book: Book, prepared: Prepared, fold: Fold, normalizer: Normalizer
+    config: HfrunConfig,
+    book: Book,
+    prepared: Prepared,
+    fold: Fold,
+    normalizer: Normalizer,
+    scaler: HandScaler | None,
 ) -> Preprocessing:
     return Preprocessing(
         window=config.data.window,
@@ -116,16 +150,16 @@ def _preprocessing(
         label=config.data.label,
         threshold_ticks=prepared.threshold(fold),
         train_end_ns=fold.train_end_ns,
+        hand_scaler=scaler,
     )
 
 
 def _predict(
     model: PreTrainedModel,
-    config: HfrunConfig,
+    collator: BookCollator,
     prepared: Prepared,
     fold: Fold,
     files: FoldFiles,
-    rows_path: Path,
 ) -> None:
     """Write the predictions tables of the validation and the test block."""
     parts: tuple[tuple[Literal["validation", "test"], IntArray, str], ...] = (
@@ -135,9 +169,9 @@ def _predict(
     for part, chosen, name in parts:
         probability = predict_probabilities(
             model,
-            rows_path,
+            collator,
             rows=prepared.decisions.rows[chosen],
-            window=config.data.window,
+            decisions=chosen,
             label=f"predicting {part}",
         )
         table = prepared.predictions(fold, part, probability)
@@ -152,6 +186,7 @@ def _fold_normalizer(config: HfrunConfig, book: Book, prepared: Prepared, fold: 
         book,
         start_row=int(rows[0]) - config.data.window + 1,
         stop_row=int(rows[-1]) + 1,
+        inputs=normalize.inputs,
         prices=normalize.prices,
         slow_mean_rows=normalize.slow_mean_rows,
         sizes=normalize.sizes,

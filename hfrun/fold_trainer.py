@@ -14,7 +14,8 @@ from transformers import (
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
 from hfrun.config import HfrunConfig
-from hfrun.data.windows import window_dataset
+from hfrun.data.stretches import StretchSampler
+from hfrun.data.windows import BookCollator, InputFiles, decision_dataset
 from hfrun.errors import ModelError, TrainingError
 from hfrun.evaluation.metrics import compute_metrics
 from hfrun.models.pretrained import load_pretrained
@@ -23,6 +24,7 @@ from hfrun.training.trainer import MeasuredTrainer
 from hfrun.training.values import DropoutSchedule, ScheduledValue, WeightDecaySchedule
 from hfrun.training.weighting import clipped_sample_weights
 from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.features import hand_feature_names
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
 
@@ -86,12 +88,24 @@ def build_model(config: HfrunConfig, *, levels: int) -> PreTrainedModel:
             config.model.pretrained, levels=levels, window=window, overrides=overrides
         )
     try:
+        wide = len(hand_feature_names(levels)) if overrides.get("skip") is True else 0
         model_config = AutoConfig.for_model(
-            config.model.type, levels=levels, window=window, **overrides
+            config.model.type, levels=levels, window=window, hand_features=wide, **overrides
         )
         return AutoModelForSequenceClassification.from_config(model_config)
     except (ModelError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"model.config={overrides} with data.window={window}: {error}") from error
+
+
+def fold_collator(config: HfrunConfig, model: PreTrainedModel, inputs: InputFiles) -> BookCollator:
+    """Forms the model's batches from the fold's input files."""
+    return BookCollator(
+        inputs.rows,
+        window=config.data.window,
+        stretch=config.training.stretch,
+        shares_windows=bool(getattr(model, "shares_windows", False)),
+        hand_path=inputs.hand_features,
+    )
 
 
 def fold_trainer(
@@ -100,30 +114,39 @@ def fold_trainer(
     fold: Fold,
     *,
     model: PreTrainedModel,
-    folder: Path,
-    rows_path: Path,
+    inputs: InputFiles,
 ) -> MeasuredTrainer:
-    """The trainer of a fold; the rows file is opened at the first window, not here.
+    """The trainer of a fold in the inputs' folder; their files are opened at the first batch.
 
     Raises:
         TrainingError: options that transformers refuses, or that do not fit the fold's labels.
     """
-    labels = prepared.labels(fold)
+    labels, rows = prepared.labels(fold), prepared.decisions.rows
+    window, stretch = config.data.window, config.training.stretch
+    collator = fold_collator(config, model, inputs)
 
     def dataset(part: IntArray, weight: FloatArray | None = None) -> Any:
-        return window_dataset(
-            rows_path,
-            rows=prepared.decisions.rows[part],
+        return decision_dataset(
+            rows=rows[part],
             labels=labels[part],
-            window=config.data.window,
+            window=window,
             sample_weight=weight,
+            decisions=part if inputs.with_hand_features else None,
         )
 
     return MeasuredTrainer(
         model=model,
-        args=training_arguments(config, folder),
+        args=training_arguments(config, inputs.folder),
         train_dataset=dataset(fold.train, _sample_weights(config, prepared, fold)),
         eval_dataset=dataset(fold.validation),
+        data_collator=collator.training,
+        evaluation_collator=collator.evaluation,
+        train_sampler=StretchSampler(
+            rows[fold.train],
+            window=window,
+            stretch=stretch if collator.shares_windows else 1,
+            seed=config.run.seed,
+        ),
         compute_metrics=compute_metrics,
         callbacks=scheduled_values(config),
         loss=config.training.loss.options,

@@ -15,6 +15,7 @@ from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 from hfrun.config import HfrunConfig
 from hfrun.data.preprocessing import FILE_NAME as PREPROCESSING_FILE
 from hfrun.data.preprocessing import load_preprocessing
+from hfrun.data.windows import InputFiles
 from hfrun.errors import DataError, ModelError, TrainingError
 from hfrun.evaluation.metrics import REPORTED
 from hfrun.fold_trainer import (
@@ -25,10 +26,12 @@ from hfrun.fold_trainer import (
     training_arguments,
 )
 from hfrun.models.class_order import class_columns
+from hfrun.models.skip_path import reads_hand_features
 from hfrun.training.step_records import STATISTICS
 from hfrun.training.stop_rules import check_metric_names, stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
 from lob_backtest.errors import LobBacktestError
+from lob_backtest.features import hand_feature_names
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
 
@@ -143,9 +146,13 @@ def _check_windows(model: PreTrainedModel, config: HfrunConfig, *, levels: int) 
     """One window of zeros goes through, and gives a logit for each of down, flat, up."""
     columns = class_columns(model.config)
     shape = (1, config.data.window, 4 * levels)
+    given = {"features": torch.zeros(shape, device=model.device)}
+    if reads_hand_features(model):
+        wide = len(hand_feature_names(levels))
+        given["hand_features"] = torch.zeros((1, wide), device=model.device)
     try:
         with torch.inference_mode():
-            logits = model.eval()(features=torch.zeros(shape, device=model.device)).logits
+            logits = model.eval()(**given).logits
     except (ModelError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
             f"{type(model).__name__} cannot read windows of shape {shape} (data.window rows, "
@@ -176,9 +183,8 @@ def _rehearse(
 ) -> None:
     """Do all that comes before the first step of a fold."""
     try:
-        trainer = fold_trainer(
-            config, prepared, fold, model=model, folder=folder, rows_path=folder / "rows.npy"
-        )
+        inputs = InputFiles(folder, with_hand_features=reads_hand_features(model))
+        trainer = fold_trainer(config, prepared, fold, model=model, inputs=inputs)
         steps, epochs = _planned(trainer)
         _check_evaluated(trainer.args, steps=steps, epochs=epochs)
         trainer.create_optimizer_and_scheduler(num_training_steps=steps)

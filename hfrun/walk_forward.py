@@ -45,7 +45,7 @@ from lob_backtest.walk_forward import score
 def run_walk_forward(config: HfrunConfig) -> Summary | None:
     """Fit and predict every fold, then score and judge; None on all but the main process."""
     judge = config.judge  # an incomplete config ends here, before anything is written
-    book = open_book(config.data.book)
+    book = open_book(config.data.book, mapped=True)
     prepared = prepare(
         book, data=judge.data, walk_forward=judge.walk_forward, backtest=judge.backtest
     )
@@ -54,7 +54,7 @@ def run_walk_forward(config: HfrunConfig) -> Summary | None:
 
 def run_training(config: HfrunConfig) -> Summary | None:
     """Train on one split in time, and judge the chosen checkpoint once on the held-out block."""
-    book = open_book(config.data.book)
+    book = open_book(config.data.book, mapped=True)
     split = config.data.split
     prepared = prepare_holdout(
         book,

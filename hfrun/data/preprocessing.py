@@ -10,6 +10,7 @@ from typing import Any
 
 from hfrun.errors import ModelError
 from lob_backtest.config import DecisionsConfig, LabelConfig
+from lob_backtest.features import HandScaler
 from lob_backtest.files import write_json
 from lob_backtest.normalize import Normalizer
 from lob_backtest.strict_yaml import as_dict, build
@@ -26,6 +27,7 @@ class Preprocessing:
     decisions, label: when it decides and what it predicts.
     threshold_ticks: the move, fitted on train, above which a label is up or down.
     train_end_ns: the last instant that training or choosing looked at.
+    hand_scaler: of the hand-made features, fitted as the normalizer; None for a model without.
     """
 
     window: int
@@ -35,6 +37,7 @@ class Preprocessing:
     label: LabelConfig
     threshold_ticks: float
     train_end_ns: int
+    hand_scaler: HandScaler | None = None
 
     def save(self, folder: Path) -> None:
         """Write it beside the weights."""
@@ -46,6 +49,7 @@ class Preprocessing:
             "label": as_dict(self.label),
             "threshold_ticks": self.threshold_ticks,
             "train_end_ns": self.train_end_ns,
+            "hand_scaler": None if self.hand_scaler is None else self.hand_scaler.to_dict(),
         }
         write_json(folder / FILE_NAME, plain)
 
@@ -63,6 +67,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
         )
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
+        scaler = plain.get("hand_scaler")  # older files have none
         return Preprocessing(
             window=plain["window"],
             levels=plain["levels"],
@@ -71,6 +76,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             label=_section(LabelConfig, plain["label"]),
             threshold_ticks=plain["threshold_ticks"],
             train_end_ns=plain["train_end_ns"],
+            hand_scaler=None if scaler is None else HandScaler.from_dict(scaler),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not a preprocessing file of this version ({error})") from error

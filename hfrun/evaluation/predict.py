@@ -8,8 +8,10 @@ import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
+from hfrun.data.hand_features import write_scaled
 from hfrun.data.preprocessing import Preprocessing, load_preprocessing
-from hfrun.data.windows import WindowTransform, write_rows
+from hfrun.data.stretches import batches_of_rows
+from hfrun.data.windows import BookCollator, write_rows
 from hfrun.errors import DataError
 from hfrun.models.class_order import class_columns
 from lob_backtest.book import Book, FloatArray, IntArray, read_book
@@ -19,29 +21,48 @@ from lob_backtest.predictions import UNKNOWN, Predictions, write_predictions
 from lob_backtest.progress import announce, progress
 from lob_backtest.questions import decisions_of, moves_of
 
-_BATCH = 256
+_BATCH = 256  # windows at a time
+_SHARED_ROWS = 4096  # rows at a time: what is made of them stays in a core's cache
 
 
 def predict_probabilities(
-    model: PreTrainedModel, rows_path: Path, *, rows: IntArray, window: int, label: str
+    model: PreTrainedModel,
+    collator: BookCollator,
+    *,
+    rows: IntArray,
+    decisions: IntArray | None = None,
+    label: str,
 ) -> FloatArray:
-    """Probabilities ``(D, 3)`` float64 of down, flat, up for the windows that end at ``rows``.
+    """Probabilities ``(W, 3)`` float64 of down, flat, up for the windows that end at ``rows``.
 
     The model's own column order (``id2label``) is looked at, not assumed.
+
+    Args:
+        model: any that takes ``features``; one that shares windows is given stretches.
+        collator: of the book's rows.
+        rows: ``(W,)`` last row of each window, increasing.
+        decisions: ``(W,)`` their numbers among the hand-made features; default 0, 1, ...
+        label: of the progress bar.
     """
     columns = class_columns(model.config)
-    form = WindowTransform(rows_path, window=window)
-    batches = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+    numbers = np.arange(rows.size) if decisions is None else decisions
     parts = []
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for batch in progress(batches, label=label, unit="batches"):
-            features = form({"row": batch.tolist()})["features"].to(model.device)
-            logits = model(features=features).logits.double()
+        for batch in progress(_batches(collator, rows), label=label, unit="batches"):
+            given = collator.model_input(rows[batch], numbers[batch])
+            on_device = {name: values.to(model.device) for name, values in given.items()}
+            logits = model(**on_device).logits.double()
             parts.append(torch.softmax(logits, dim=-1)[:, columns].cpu().numpy())
     model.train(was_training)
     return np.concatenate(parts)
+
+
+def _batches(collator: BookCollator, rows: IntArray) -> list[slice]:
+    if collator.shares_windows:
+        return batches_of_rows(rows, window=collator.window, most_rows=_SHARED_ROWS)
+    return [slice(start, start + _BATCH) for start in range(0, len(rows), _BATCH)]
 
 
 def predict_book(run: Path, book_path: Path, output: Path) -> int:
@@ -57,7 +78,7 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     """
     folder = run / "model"
     preprocessing = load_preprocessing(folder)
-    book = read_book(book_path)
+    book = read_book(book_path, mapped=True)
     _check_levels(preprocessing, book)
     decisions = decisions_of(book, preprocessing.decisions, window=preprocessing.window)
     later = decisions.decided_ns > preprocessing.train_end_ns
@@ -71,10 +92,10 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     decisions = decisions.select(later)
     label, label_end_ns = _labels(book, decisions, preprocessing)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        rows_path = write_rows(book, preprocessing.normalizer, Path(temporary) / "rows.npy")
+    with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
+        collator = _collator(model, book, decisions, preprocessing, Path(temporary))
         probability = predict_probabilities(
-            model, rows_path, rows=decisions.rows, window=preprocessing.window, label="predicting"
+            model, collator, rows=decisions.rows, label="predicting"
         )
     table = Predictions(
         instrument=book.meta.instrument,
@@ -100,17 +121,36 @@ def _labels(
     return label, moves.label_end_ns
 
 
+def _collator(
+    model: PreTrainedModel,
+    book: Book,
+    decisions: Decisions,
+    preprocessing: Preprocessing,
+    folder: Path,
+) -> BookCollator:
+    """Write the model's input files for these decisions, and open them."""
+    scaler, hand_path = preprocessing.hand_scaler, None
+    if scaler is not None:
+        hand_path = write_scaled(book, decisions, scaler, folder / "hand_features.npy")
+    return BookCollator(
+        write_rows(book, preprocessing.normalizer, folder / "rows.npy"),
+        window=preprocessing.window,
+        shares_windows=bool(getattr(model, "shares_windows", False)),
+        hand_path=hand_path,
+    )
+
+
 def book_windows(folder: Path, book_path: Path, *, n: int) -> torch.Tensor:
     """The last ``n`` windows of a book as a model folder's model sees them, ``(n, T, 4 L)``."""
     preprocessing = load_preprocessing(folder)
-    book = read_book(book_path)
+    book = read_book(book_path, mapped=True)
     _check_levels(preprocessing, book)
     decisions = decisions_of(book, preprocessing.decisions, window=preprocessing.window)
     with tempfile.TemporaryDirectory() as temporary:
         rows_path = write_rows(book, preprocessing.normalizer, Path(temporary) / "rows.npy")
-        form = WindowTransform(rows_path, window=preprocessing.window)
-        windows: torch.Tensor = form({"row": decisions.rows[-n:].tolist()})["features"]
-    return windows
+        collator = BookCollator(rows_path, window=preprocessing.window)
+        last = decisions.rows[-n:]
+        return collator.model_input(last, last)["features"]
 
 
 def _check_levels(preprocessing: Preprocessing, book: Book) -> None:

@@ -34,6 +34,11 @@ def skip_path(hand_features: int, classes: int) -> SkipPath | None:
     return SkipPath(hand_features, classes) if hand_features else None
 
 
+def reads_hand_features(model: nn.Module) -> bool:
+    """Whether the model has a skip path, and so needs hand-made features beside its windows."""
+    return isinstance(getattr(model, "skip", None), SkipPath)
+
+
 def start_from_logistic(model: nn.Module, weights: Tensor, bias: Tensor) -> None:
     """Let a model with ``skip`` and ``head`` begin as a logistic regression, in place.
 

@@ -18,7 +18,7 @@ What differs from transformers' Trainer, and why:
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,9 @@ class MeasuredTrainer(Trainer):
         train_labels: ``(N,)`` classes of the training samples; needed by the balanced sampler
             and by "balanced" class weights, so that no window is formed to look at its label.
         channels_last: keep convolution weights in that memory format, which CPUs prefer.
+        train_sampler: order of the training samples, instead of a random one; the balanced
+            sampler takes its place.
+        evaluation_collator: forms the batches outside training, instead of ``data_collator``.
         kwargs: those of ``Trainer``.
 
     Raises:
@@ -86,6 +89,8 @@ class MeasuredTrainer(Trainer):
         gap_samples: int = 1024,
         train_labels: IntArray | None = None,
         channels_last: bool = False,
+        train_sampler: Sampler[int] | None = None,
+        evaluation_collator: Callable[[list[Any]], dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.get("compute_loss_func") is not None:
@@ -103,6 +108,8 @@ class MeasuredTrainer(Trainer):
         self.schedule_options = schedule
         self.gap_samples = gap_samples
         self.train_labels = train_labels
+        self.train_sampler = train_sampler
+        self.evaluation_collator = evaluation_collator
         self._class_weights = self._class_weight_tensor()
         self._gap_loader: DataLoader[Any] | None = None
         self._step_loss = torch.zeros((), device=self.args.device)
@@ -192,10 +199,22 @@ class MeasuredTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[Any] | None:
         if not self.loss_options.balanced_sampler:
-            return super()._get_train_sampler(train_dataset)
+            return self.train_sampler or super()._get_train_sampler(train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         labels, num_labels = self._known_labels(), self.model.config.num_labels
         return BalancedSampler(labels, num_labels=num_labels, seed=seed)
+
+    def _get_dataloader(
+        self, dataset: Dataset[Any], description: str, batch_size: int, *args: Any, **kwargs: Any
+    ) -> DataLoader[Any]:
+        """As ``Trainer._get_dataloader``, with the collator of what the loader is for."""
+        for_training = self.data_collator
+        if not kwargs.get("is_training") and self.evaluation_collator is not None:
+            self.data_collator = self.evaluation_collator
+        try:
+            return super()._get_dataloader(dataset, description, batch_size, *args, **kwargs)
+        finally:
+            self.data_collator = for_training
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: Optimizer | None = None

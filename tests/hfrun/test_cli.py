@@ -75,14 +75,14 @@ def test_sample_weights_by_move_are_the_clipped_moves_of_the_train_part(
     unstarted_run: TinyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, Any]] = []
-    make: Callable[..., Any] = fold_trainer.window_dataset
+    make: Callable[..., Any] = fold_trainer.decision_dataset
 
-    def recorded(rows_path: Path, **named: Any) -> Any:
+    def recorded(**named: Any) -> Any:
         if named.get("sample_weight") is not None:
             given.append(named)
-        return make(rows_path, **named)
+        return make(**named)
 
-    monkeypatch.setattr(fold_trainer, "window_dataset", recorded)
+    monkeypatch.setattr(fold_trainer, "decision_dataset", recorded)
     overrides = ["training.loss.sample_weights=move",
                  "training.loss.clip_sample_weights=[0.5, 2.0]"]  # fmt: skip
     assert unstarted_run.again(*overrides, command="train") == 0

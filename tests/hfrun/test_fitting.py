@@ -137,6 +137,7 @@ def test_the_checkpoint_with_the_best_metric_is_chosen(
         f"training.metric_for_best_model={metric}",
         "training.num_train_epochs=6",
         "training.learning_rate=0.03",
+        "training.stretch=1",
     )
     files = fit(config, book, tmp_path / "fold")
     name = metric if metric.startswith("eval_") else f"eval_{metric}"

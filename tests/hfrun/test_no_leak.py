@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from transformers import set_seed
 
 from hfrun.config import HfrunConfig, load_config
-from hfrun.data.windows import write_rows
+from hfrun.data.windows import BookCollator, write_rows
 from hfrun.evaluation.predict import predict_probabilities
 from hfrun.fitting import FoldFiles, fit_fold
 from hfrun.fold_trainer import build_model
@@ -126,8 +126,9 @@ def chain(
     )
     set_seed(0)
     rows = write_rows(book, normalizer, rows_path)
+    collator = BookCollator(rows, window=WINDOW, shares_windows=True)
     probability = predict_probabilities(
-        build_model(config, levels=1), rows, rows=decisions.rows, window=WINDOW, label="predicting"
+        build_model(config, levels=1), collator, rows=decisions.rows, label="predicting"
     )
     # random weights hardly tell decisions apart; the digits behind the sixth do
     leaning = np.modf(probability * 1e6)[0] + 1e-9

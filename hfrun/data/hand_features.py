@@ -1,0 +1,54 @@
+"""Hand-made features of every decision as a file, for models with a skip path."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lob_backtest.book import Book, IntArray
+from lob_backtest.decisions import Decisions
+from lob_backtest.features import (
+    HandScaler,
+    fit_hand_scaler,
+    hand_feature_names,
+    write_hand_features,
+)
+from lob_backtest.files import atomic_path
+
+_PART = 16_384  # decisions at a time
+
+
+def fit_and_write(book: Book, decisions: Decisions, train: IntArray, path: Path) -> HandScaler:
+    """Write the features ``(D, K)`` float32, standardised by the train decisions alone.
+
+    Returns:
+        The scaler, with which later decisions are treated alike.
+    """
+    raw = path.with_suffix(".raw.npy")
+    try:
+        write_hand_features(book, decisions, raw)
+        values = np.load(raw, mmap_mode="r")
+        scaler = fit_hand_scaler(values, train, names=hand_feature_names(book.n_levels))
+        _write_scaled(values, scaler, path)
+    finally:
+        raw.unlink(missing_ok=True)
+    return scaler
+
+
+def write_scaled(book: Book, decisions: Decisions, scaler: HandScaler, path: Path) -> Path:
+    """Write the features ``(D, K)`` float32, standardised by a scaler that was fitted before."""
+    raw = path.with_suffix(".raw.npy")
+    try:
+        write_hand_features(book, decisions, raw)
+        _write_scaled(np.load(raw, mmap_mode="r"), scaler, path)
+    finally:
+        raw.unlink(missing_ok=True)
+    return path
+
+
+def _write_scaled(values: np.ndarray, scaler: HandScaler, path: Path) -> None:
+    with atomic_path(path) as partial:
+        scaled = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=values.shape)
+        for start in range(0, len(values), _PART):
+            scaled[start : start + _PART] = scaler.transform(values[start : start + _PART])
+        scaled.flush()
+        del scaled
