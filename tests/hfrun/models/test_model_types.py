@@ -1,5 +1,6 @@
 """model.type and model.config of a run: what each type takes, and what is said of the rest."""
 
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from hfrun.errors import ModelError
 from hfrun.models.registry import BOOK_MODELS
 from lob_backtest.errors import ConfigError
 
-SMOKE = Path(__file__).resolve().parents[3] / "configs" / "smoke.yaml"
+ROOT = Path(__file__).resolve().parents[3]
+SMOKE = ROOT / "configs" / "smoke.yaml"
+PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
 KEYS = {
     "deeplob": {
@@ -102,3 +105,34 @@ def test_everything_that_is_wrong_with_a_config_is_said_at_once() -> None:
         AutoConfig.for_model("mlp", window=5, frames=9, depth=-1, norm="no", dropout=2, skip=True)
     parts = ["frames=9", "depth=-1", "norm='no'", "dropout=2", "skip=True with hand_features=0"]
     assert [part for part in parts if part not in str(caught.value)] == []
+
+
+def test_the_page_on_models_names_each_with_its_number_of_parameters() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\d,]+) \| .* \|$", PAGE, flags=re.M)
+    counts = {
+        name: f"{kind.model(kind.config(levels=10)).num_parameters():,}"
+        for name, kind in BOOK_MODELS.items()
+    }
+    assert dict(rows) == counts
+
+
+def test_the_page_on_models_shows_a_config_that_loads(tmp_path: Path) -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S)
+    assert len(shown) == 1
+    model = yaml.safe_load(shown[0])["model"]
+    loaded = load_config(written(tmp_path, model)).model
+    assert (loaded.type, loaded.config) == (model["type"], model["config"])
+    # it shows the defaults
+    default = AutoConfig.for_model(loaded.type)
+    assert {key: getattr(default, key) for key in loaded.config} == loaded.config
+
+
+@pytest.mark.parametrize("name", ["mlp", "bilstm"])
+def test_the_page_on_models_lists_the_keys_and_defaults_of_each(name: str) -> None:
+    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    listed: dict[str, str] = {}
+    for keys, values in re.findall(r"^\| (`.*?`) \| (.*?) \|", section, flags=re.M):
+        listed |= dict(zip(re.findall(r"\w+", keys), re.findall(r"[\w.]+", values), strict=True))
+    default = AutoConfig.for_model(name)
+    known = {key: getattr(default, key) for key in KEYS[name] - {"skip"}}
+    assert {key: yaml.safe_load(value) for key, value in listed.items()} == known

@@ -9,6 +9,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from hfrun.errors import ModelError
 from hfrun.models.class_order import put_in_order
 from hfrun.models.skip_path import start_from_logistic
+from lob_backtest.baselines import fit_logistic
+from lob_backtest.features import fit_hand_scaler
 
 HAND = 4
 
@@ -53,6 +55,23 @@ def test_started_from_scikit_learns_regression_it_gives_its_probabilities(
     with torch.no_grad():
         got = model(windows, hand_features=hand).logits.softmax(1)
     np.testing.assert_allclose(got, fitted.predict_proba(hand.numpy()), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seen", [[0, 1, 2], [0, 2]], ids=["all classes", "no flat in train"])
+def test_started_from_the_logistic_baseline_it_gives_the_baselines_probabilities(
+    seen: list[int], windows, hand, labels
+) -> None:
+    raw = 100.0 + 7.0 * hand.double().numpy()  # features as they are made, not yet standardised
+    train = np.flatnonzero(np.isin(labels.numpy(), seen))
+    scaler = fit_hand_scaler(raw, train, names=tuple("abcd"))
+    fitted = fit_logistic(scaler.transform(raw[train]), labels.numpy()[train])
+    model = model_with_path()
+    start_from_logistic(model, torch.from_numpy(fitted.weights), torch.from_numpy(fitted.bias))
+    scaled = torch.from_numpy(scaler.transform(raw))
+    with torch.no_grad():
+        got = model(windows, hand_features=scaled).logits.softmax(1)
+    np.testing.assert_allclose(got, fitted.probabilities(scaled.numpy()), rtol=0, atol=1e-6)
+    assert (got.max(dim=0).values > 1e-6).tolist() == [label in seen for label in range(3)]
 
 
 def test_autocast_leaves_the_path_in_float32(windows, hand) -> None:
