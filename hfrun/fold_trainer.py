@@ -19,6 +19,7 @@ from hfrun.data.windows import BookCollator, InputFiles, decision_dataset
 from hfrun.errors import ModelError, TrainingError
 from hfrun.evaluation.metrics import compute_metrics
 from hfrun.models.pretrained import load_pretrained
+from hfrun.training.precision import has_fast_bfloat16
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
 from hfrun.training.values import DropoutSchedule, ScheduledValue, WeightDecaySchedule
@@ -52,6 +53,7 @@ def training_arguments(config: HfrunConfig, folder: Path) -> TrainingArguments:
         TrainingError: transformers refuses a value.
     """
     chosen = {**_ARGUMENT_DEFAULTS, **config.training.arguments}
+    chosen.setdefault("bf16", has_fast_bfloat16() and not chosen.get("fp16"))
     if chosen.get("greater_is_better") is None and chosen["metric_for_best_model"] is not None:
         chosen["greater_is_better"] = is_greater_better(chosen["metric_for_best_model"])
     try:

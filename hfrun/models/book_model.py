@@ -3,8 +3,10 @@
 logits = head(summary of the window) + skip(hand-made features)     the latter where asked for
 """
 
-from typing import ClassVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -50,6 +52,10 @@ class BookModel(PreTrainedModel):
         else:
             super()._init_weights(module)
 
+    def _precision(self, device: str) -> AbstractContextManager[Any]:
+        """Autocast is for training alone: what is predicted does not depend on how it learnt."""
+        return nullcontext() if self.training else torch.autocast(device, enabled=False)
+
     def summarize(self, features: Tensor) -> Tensor:
         """``(B, T, 4 L)`` features to ``(B, H)``, what the head sees."""
         raise NotImplementedError
@@ -82,8 +88,12 @@ class BookModel(PreTrainedModel):
         """
         check_features(features, levels=self.config.levels, minimum_rows=self.minimum_rows)
         check_hand_features(hand_features, number=self.config.hand_features)
-        summary = self.summarize(features) if ends is None else self.summarize_at(features, ends)
-        logits = self.head(summary)
+        with self._precision(features.device.type):
+            summary = (
+                self.summarize(features) if ends is None else self.summarize_at(features, ends)
+            )
+        with torch.autocast(features.device.type, enabled=False):
+            logits = self.head(summary.to(self.head.weight.dtype))
         if self.skip is not None:
             logits = logits + self.skip(hand_features)
         loss = None

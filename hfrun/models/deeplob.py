@@ -116,12 +116,9 @@ class DeepLobForSequenceClassification(BookModel):
 
     def summarize_at(self, features: Tensor, ends: Tensor) -> Tensor:
         """The LSTM's last step ``(W, H)``, for windows inside stretches."""
-        window = self.config.window
-        if torch.is_grad_enabled():
-            sites = window_sites(self, features, ends, window=window)
-            steps, _ = self.lstm(sites.sequences())
-            last: Tensor = self.dropout(steps[:, -1])
-            return last
-        with torch.autocast(features.device.type, enabled=False):
-            sites = window_sites(self, features.float(), ends, window=window)
+        sites = window_sites(self, features, ends, window=self.config.window)
+        if not self.training and not torch.is_grad_enabled():
             return last_hidden(self.lstm, sites.encoded, sites.of_window)
+        steps, _ = self.lstm(sites.sequences())
+        last: Tensor = self.dropout(steps[:, -1])
+        return last
