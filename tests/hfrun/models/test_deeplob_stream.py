@@ -2,6 +2,8 @@
 
 import math
 import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,11 @@ from transformers import BertConfig, BertForSequenceClassification
 from hfrun.errors import ModelError
 from hfrun.models import DeepLobForSequenceClassification
 from hfrun.models import deeplob_stream_kernels as kernels
+from hfrun.models.class_order import class_columns
 from hfrun.models.deeplob_stream import DeepLobStream
+from hfrun.models.published import import_deeplob_published
+from lob_backtest.io.lobster import read_lobster
+from lob_backtest.normalize import fit_normalizer
 from tests.hfrun.lived_in import lived_in_model
 
 Floats = npt.NDArray[np.float32]
@@ -260,3 +266,35 @@ def test_kernels_are_compiled_in_memory_where_numba_has_no_place_for_its_cache()
     function = kernels.compiled(scope["twice"])  # type: ignore[type-var]
     assert function(21) == 42
     assert function.stats.cache_path is None
+
+
+def test_streams_in_threads_do_not_disturb_each_other() -> None:
+    model = lived_in_model(window=40, lstm_hidden=16)
+    rows = random_rows(3000, model)
+    parts = [rows, rows[::-1], rows * 2, -rows]
+    alone = [DeepLobStream(model).push_many(part) for part in parts]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda part: DeepLobStream(model).push_many(part), parts))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_published_weights_on_real_rows_are_as_near_to_float64_as_the_plain_pass(
+    lob_data_dir: Path, tmp_path: Path
+) -> None:
+    # they were trained on other data and saturate here, so float32 itself is not good to 1e-5
+    book, _ = read_lobster(lob_data_dir / "data/lobster/LOBSTER_SampleFile_GOOG_2012-06-21_10.zip")
+    weights = lob_data_dir / "reference/deeplob_pytorch_published.safetensors"
+    folder = import_deeplob_published(weights, tmp_path / "model")
+    model = DeepLobForSequenceClassification.from_pretrained(folder).eval()
+    normalizer = fit_normalizer(
+        book, start_row=0, stop_row=50_000, prices="slow_mean", slow_mean_rows=1000, sizes="log"
+    )
+    rows = normalizer.transform(book, 30_000, 30_400)
+    ours = DeepLobStream(model, window=100).push_many(rows)[99:]
+    columns = class_columns(model.config)
+    theirs = plain_answers(model, rows, 100)[:, columns]
+    exact = plain_answers(model.double(), rows.astype(np.float64), 100)[:, columns]
+    assert np.ptp(exact, axis=0).max() > 0.9
+    assert np.abs(ours - exact).max() < max(1e-5, 2 * np.abs(theirs - exact).max())
+    assert np.abs(ours - theirs).mean() < 1e-5
