@@ -8,6 +8,7 @@ The page is written at the end, also of an interrupted run, from whatever cells 
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -142,6 +143,7 @@ class QualityBench:
             self.store.forget(cell for task in tasks for cell in task.cells)
         waiting = [task for task in tasks if self._missing(task)]
         announce(f"{len(waiting)} of {len(tasks)} fits to make")
+        self._sweep(waiting)
         facts, started = making_facts(), time.monotonic()
         for done, task in enumerate(waiting):
             passed = time.monotonic() - started
@@ -150,6 +152,16 @@ class QualityBench:
                 return
             announce(f"{done + 1}/{len(waiting)} after {passed / 60:.1f} min: {task.words}")
             self._make(task, facts)
+
+    def _sweep(self, waiting: Sequence[Task]) -> None:
+        """Remove fits that were interrupted and are of no cell that is wanted now."""
+        wanted = {self._fit_folder(task) for task in waiting if task.contender is not None}
+        for folder in set((self.work / "fits").glob("*")) - wanted:
+            shutil.rmtree(folder)
+
+    def _fit_folder(self, task: Task) -> Path:
+        cell = task.cells[0]
+        return self.work / "fits" / f"{self._identity(task, cell)[:16]}-window-{cell.fold}"
 
     def _missing(self, task: Task) -> list[Cell]:
         try:
@@ -164,10 +176,8 @@ class QualityBench:
             if task.contender is None:
                 made = made_baselines(task.opened, task.horizon, cells, facts)
             else:
-                identity = task.identity(cells[0])
-                folder = self.work / "fits" / f"{identity[:16]}-window-{cells[0].fold}"
                 made = [made_model(task.opened, task.horizon, task.contender, cells[0],
-                                   folder=folder, facts=facts)]  # fmt: skip
+                                   folder=self._fit_folder(task), facts=facts)]  # fmt: skip
         except Exception as error:  # an hour's other fits are not to be lost by this one
             reason = str(error) if isinstance(error, LobBacktestError) else repr(error)
             announce(f"failed: {reason}")

@@ -10,7 +10,6 @@ made it are recorded but do not count: the page says which they are.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,6 +120,9 @@ def making_facts() -> dict[str, Any]:
     """What makes the cells: when, which command, commit and versions, on which machine."""
     return {
         **program_facts(),
-        "machine": {**machine(), "threads": torch.get_num_threads()},
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        "machine": {
+            **machine(),
+            "threads": torch.get_num_threads(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
     }

@@ -7,38 +7,12 @@ from typing import Any
 from hfrun.bench.quality_figures import LEVEL, RULES, Row
 from hfrun.bench.quality_plan import Horizon
 from hfrun.bench.quality_results import AtHorizon, BookResult, Compared, Missing, best_of
+from hfrun.bench.quality_words import READING, percent
 from lob_backtest.predictions import CLASS_NAMES
 
 _NS_PER_SECOND = 1_000_000_000
 _FIGURES = ("f1_weighted", "f1_macro", "mcc", "accuracy", "majority_accuracy", "ece")
 _HEADS = ("weighted F1", "macro F1", "MCC", "accuracy", "largest class", "ECE")
-
-_READING = f"""\
-## How to read it
-
-- **Same question for all.** Every contender sees the decisions, labels and windows of \
-`configs/quality/`; a table of predictions that is not exactly the window's decisions with the \
-book's labels is refused. A window is a test block of a rolling walk-forward. Labels whose future \
-reaches into a later block are purged before it; thresholds and scaling come from a window's train \
-part, the checkpoint from its validation part, and test is predicted once.
-- **One recipe for all books**: the sections `model` and `training` are the same in the four \
-configs, and a model's own settings (below) hold for every book. Settings that were tried on these \
-same windows are told in [experiments.md](experiments.md); a lift that is found after many tries \
-is worth less than its p-value says.
-- **Figures** are means over the windows by their decisions, then over the seeds; ± is the \
-standard deviation over the seeds (what a rerun would change, not what another day would). The \
-baselines draw nothing, so one seed is all there is. *Largest class* is the accuracy of always \
-saying what turns out to be the most frequent class.
-- **Lift** is weighted F1 minus that of the best baseline on the same windows. The best one is \
-chosen with hindsight, which is to the model's disadvantage. The interval ({LEVEL:.0%}) and p \
-(one-sided, adjusted by Holm over all comparisons of this page) are for labels that overlap: what \
-counts is *independent labels*, not decisions. They are of the average seed.
-- **Windows** counts the (seed, window) pairs with a lift of at least {RULES.f1_lift:g} over the \
-best baseline and over guesses with the model's own class shares; the gates ask for \
-{RULES.min_window_pass_rate:.0%}. *Without best* is the gate's lift once the window that carries \
-most is left out.
-- **Mean of N seeds** averages the probabilities of the N fits: a model of its own, N times as dear.
-- Nothing here is after costs: a higher F1 is not a profit."""
 
 
 def quality_page(results: Sequence[BookResult], *, left_out: Sequence[Missing] = ()) -> str:
@@ -47,7 +21,7 @@ def quality_page(results: Sequence[BookResult], *, left_out: Sequence[Missing] =
         "# How good the models are",
         _origin(results),
         _summary(results),
-        _READING,
+        READING,
         *(_book(result) for result in results),
         _missing([*left_out, *(missing for result in results for missing in result.missing)]),
     ]
@@ -62,11 +36,7 @@ def _origin(results: Sequence[BookResult]) -> str:
         return made
     days = sorted({fact["created_at"][:10] for fact in facts})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    machines = _distinct(
-        f"{fact['machine']['cpu']}, {fact['machine']['cores']} cores, "
-        f"{fact['machine']['threads']} threads"
-        for fact in facts
-    )
+    machines = _distinct(_machine(fact["machine"]) for fact in facts)
     packages = _distinct(
         ", ".join(
             f"{name} {fact['versions'][name]}"
@@ -81,6 +51,12 @@ def _origin(results: Sequence[BookResult]) -> str:
         f"({'; '.join(packages)}). The command resumes where it "
         "stopped and writes this page from whatever cells there are; no figure is typed by hand."
     )
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
+    accelerator = f", {machine['accelerator']}" if machine["accelerator"] else ""
+    return f"{machine['cpu']} with {machine['cores']} cores, {threads}{accelerator}"
 
 
 def _commits(facts: Sequence[Mapping[str, Any]]) -> str:
@@ -123,7 +99,7 @@ def _summary(results: Sequence[BookResult]) -> str:
         [
             "## The aim, and what came of it",
             f"The aim: a weighted F1 of at least {RULES.f1_lift:g} above the best simple baseline, "
-            f"in {RULES.min_window_pass_rate:.0%} of the windows. Below: lift over the best "
+            f"in {percent(RULES.min_window_pass_rate)} of the windows. Below: lift over the best "
             "baseline (windows that reach it) at each book's middle horizon; bold where the aim is "
             f"reached. Books on which some deep model reaches it: {words}. With "
             f"{len(found)} deep models a book, the best of them is a choice made with hindsight.",
@@ -169,7 +145,7 @@ def _windows(at: AtHorizon) -> str:
             str(fold), _time(facts["test_start_ns"]), _time(facts["test_end_ns"], day=False),
             f"{facts['train']:,}", f"{facts['purged']}", f"{facts['test']:,}",
             f"{facts['independent_labels']:,.0f}", f"{facts['threshold_ticks']:.2f}",
-            " / ".join(f"{share:.0%}" for share in facts["class_shares"]),
+            " / ".join(percent(share) for share in facts["class_shares"]),
         ]
         for fold, facts in at.windows.items()
     ]  # fmt: skip
@@ -204,8 +180,8 @@ def _compared(compared: Compared, horizon: Horizon) -> str:
     for row, adjusted in zip(compared.models, compared.adjusted, strict=True):
         seeds = str(len(row.seeds)) if row.spread else ""
         rows.append([row.contender, seeds, *_figures(row), *_lift(row, adjusted), _seconds(row)])
-    heads = ["", "seeds", *_HEADS, f"lift ({LEVEL:.0%})", "p, adjusted", "windows", "without best",
-             "s a window"]  # fmt: skip
+    heads = ["", "seeds", *_HEADS, f"lift ({percent(LEVEL)})", "p, adjusted", "windows",
+             "without best", "s a window"]  # fmt: skip
     named = ", ".join(str(fold) for fold in compared.folds)
     n = compared.baselines[0].n
     return "\n\n".join(

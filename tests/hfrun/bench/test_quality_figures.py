@@ -164,7 +164,7 @@ def made(contender: str, *, seed: int, fold: int, right: float) -> Made:
                 "epochs_trained": 2.0, "epoch": 1.0, "seconds": 3.0}  # fmt: skip
     alarm = {"name": "foresight", "raised": contender == "seer", "reason": "too good"}
     by = {"created_at": f"2026-01-0{fold + 1}T00:00:00+00:00", "git": None, "versions": {},
-          "machine": {"cpu": "C", "cores": 2, "threads": 1}}  # fmt: skip
+          "machine": {"cpu": "C", "cores": 2, "threads": 1, "accelerator": None}}  # fmt: skip
     return Made(
         cell=Cell(book="tiny", horizon=PLAN.middle.words, contender=contender, seed=seed,
                   fold=fold),
@@ -226,7 +226,9 @@ def page(*cells: Made, models: tuple[str, ...] = ()) -> str:
 def test_the_page_names_the_days_the_aim_and_the_alarms() -> None:
     cells = [made("seer", seed=0, fold=fold, right=0.95) for fold in (0, 1)]
     text = page(*cells, models=("seer",))
-    assert "2026-01-01 to 2026-01-02, by a program outside git, on C, 2 cores, 1 threads" in text
+    assert (
+        "2026-01-01 to 2026-01-02, by a program outside git, on C with 2 cores, 1 thread (" in text
+    )
     assert "Books on which some deep model reaches it: TINY." in text
     assert "**foresight of seer at 10 events, seed 0, window 1: too good**" in text
     assert "none raised of 4 tried" in page()
