@@ -7,13 +7,21 @@ import numpy as np
 import pytest
 
 from hfrun.cli import main as hfrun
+from hfrun.config import load_config
+from lob_backtest.book import read_book
+from lob_backtest.contenders import predict_baselines
 from lob_backtest.predictions import read_predictions
+from lob_backtest.prepare import prepare_holdout
 from tests.hfrun.conftest import TinyRun
 
 CONFIGS = {
     "mlp": "{frames: 3, depth: 2, width: 8, norm: batch}",
-    "bilstm": "{frames: 3, depth: 1, width: 6, norm: layer}",
+    "bilstm": "{frames: 3, depth: 1, width: 6, norm: layer, skip: true}",
     "linear": "{frames: 5}",
+}
+WITH_SKIP = {
+    "mlp": "{frames: 3, depth: 1, width: 8, norm: batch, skip: true}",
+    "deeplob": "{conv_channels: 4, inception_channels: 4, lstm_hidden: 4, skip: true}",
 }
 
 
@@ -34,6 +42,24 @@ def test_a_training_ends_in_a_model_that_predicts_what_the_run_says(
     assert again.decided_ns[here].tolist() == known.decided_ns.tolist()
     np.testing.assert_allclose(again.probability[here], known.probability, rtol=0, atol=1e-6)
     assert known.probability.std(axis=0).min() > 0.001  # it looks at the book
+
+
+@pytest.mark.parametrize("name", WITH_SKIP)
+def test_a_skip_path_that_has_learned_nothing_yet_predicts_as_the_logistic_baseline(
+    name: str, unstarted_run: TinyRun
+) -> None:
+    still = (f"model.type={name}", f"model.config={WITH_SKIP[name]}", "training.learning_rate=0.0")
+    assert unstarted_run.again(*still, command="train") in (0, 3)
+    got = read_predictions(unstarted_run.folder / "predictions.parquet")
+    config = load_config(unstarted_run.config)
+    book = read_book(unstarted_run.book)
+    split = config.data.split
+    prepared = prepare_holdout(
+        book, data=config.data, train=split.train, validation=split.validation, test=split.test
+    )
+    baseline = predict_baselines(book, prepared, names=["logistic"])["logistic"].test
+    assert got.decided_ns.tolist() == baseline.decided_ns.tolist()
+    np.testing.assert_allclose(got.probability, baseline.probability, rtol=0, atol=1e-6)
 
 
 def test_frames_that_the_window_does_not_have_are_refused_before_anything_is_written(
