@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
@@ -118,7 +119,7 @@ class LiveModel:
         self._clock = SessionClock(timezone)
         self._rows = LiveRows(self.preprocessing.normalizer)
         self._stream = _stream_of(
-            AutoModelForSequenceClassification.from_pretrained(folder),
+            _model_of(folder),
             width=4 * self.preprocessing.levels,
             window=self.preprocessing.window,
         )
@@ -166,6 +167,14 @@ def _ticks(prices: IntArray | Sequence[int]) -> IntArray:
     """A copy: feeds write the next row into the same arrays. A row refuses what is not whole."""
     given = np.array(prices)
     return given.astype(np.int64) if given.dtype.kind in "iu" else given
+
+
+def _model_of(folder: Path) -> PreTrainedModel:
+    try:
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{folder}: no model that can be loaded ({error})") from error
+    return model
 
 
 def _stream_of(model: PreTrainedModel, *, width: int, window: int) -> Stream:

@@ -30,6 +30,7 @@ from hfrun.models.deeplob import DeepLobForSequenceClassification, Inception
 
 Floats = npt.NDArray[np.float32]
 
+_ROWS_AT_ONCE = 4096
 _BLOCK_TAPS = 4  # rows of the convolutions over time in a book block
 
 
@@ -57,8 +58,8 @@ class DeepLobStream:
     def __init__(self, model: PreTrainedModel, *, window: int | None = None) -> None:
         if not isinstance(model, DeepLobForSequenceClassification):
             raise ModelError(
-                f"got a {type(model).__name__}; a DeepLobStream needs a DeepLOB; for other models "
-                "use LiveModel"
+                f"got a {type(model).__name__}; a DeepLobStream needs a DeepLOB; use a "
+                "WindowStream for other models"
             )
         if model.config.hand_features:
             raise ModelError(
@@ -66,9 +67,9 @@ class DeepLobStream:
                 "which a stream does not compute; choose a model without the skip path"
             )
         self.window = model.config.window if window is None else window
-        if self.window < MINIMUM_WINDOW:
+        if not isinstance(self.window, int) or self.window < MINIMUM_WINDOW:
             raise ModelError(
-                f"window={self.window}: a DeepLOB needs windows of at least {MINIMUM_WINDOW} rows"
+                f"window={self.window!r}: a DeepLOB needs windows of at least {MINIMUM_WINDOW} rows"
             )
         self.width = 4 * model.config.levels
         n_hidden = self.window - MINIMUM_WINDOW + 1
@@ -90,7 +91,7 @@ class DeepLobStream:
         Raises:
             ModelError: another shape, or a figure that is not finite; the row is not taken in.
         """
-        given = np.ascontiguousarray(row, dtype=np.float32)
+        given = np.array(row, dtype=np.float32)  # a copy: see push_many
         if given.shape != (self.width,):
             raise ModelError(
                 f"got a row of shape {given.shape}; the model needs ({self.width},): ask price, "
@@ -106,11 +107,15 @@ class DeepLobStream:
             ModelError: another shape, or a figure that is not finite; the rows before it are taken
                 in.
         """
-        given = np.ascontiguousarray(rows, dtype=np.float32)
-        if given.ndim != 2 or given.shape[1] != self.width:
-            raise ModelError(f"got rows of shape {given.shape}; the model needs (N, {self.width})")
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            raise ModelError(f"got rows of shape {rows.shape}; the model needs (N, {self.width})")
         n_early = max(self.window - 1 - self.n_rows, 0)
-        answers = self._answers(given)
+        answers = np.empty((len(rows), 3), dtype=np.float32)
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            # Copied, some at a time: read-only or mapped rows would be another type to numba, and
+            # compiled for anew in the middle of a session.
+            part = np.array(rows[start : start + _ROWS_AT_ONCE], dtype=np.float32, order="C")
+            answers[start : start + len(part)] = self._answers(part)
         answers[:n_early] = np.nan
         return answers
 

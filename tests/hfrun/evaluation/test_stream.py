@@ -200,6 +200,11 @@ def test_folders_zones_and_models_that_cannot_be_streamed_are_refused(
     with pytest.raises(ModelError, match="a model folder of a finished run is needed"):
         LiveModel(tmp_path, timezone="UTC")
     run = run_of(tmp_path, lived_in_model(levels=2, window=25), book)
+    (tmp_path / "weightless").mkdir()
+    for name in ("preprocessing.json", "config.json"):
+        (tmp_path / "weightless" / name).write_bytes((run / "model" / name).read_bytes())
+    with pytest.raises(ModelError, match="weightless: no model that can be loaded"):
+        LiveModel(tmp_path / "weightless", timezone="UTC")
     with pytest.raises(BookError, match="no known time zone"):
         LiveModel(run / "model", timezone="Gotham")
     for kind in BOOK_MODELS.values():

@@ -12,7 +12,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from hfrun.errors import ModelError
-from hfrun.models import DeepLobForSequenceClassification
+from hfrun.models import DeepLobForSequenceClassification, deeplob_stream
 from hfrun.models import deeplob_stream_kernels as kernels
 from hfrun.models.class_order import class_columns
 from hfrun.models.deeplob_stream import DeepLobStream
@@ -213,6 +213,34 @@ def test_rows_of_any_kind_of_number_and_layout_are_taken() -> None:
         assert [answer.tolist() for answer in answers] == expected
 
 
+def test_no_rows_and_no_model_make_the_kernels_compile_anew(tmp_path: Path) -> None:
+    # it would take seconds in the middle of a session
+    np.save(tmp_path / "rows.npy", random_rows(50, lived_in_model()))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    frozen = np.array(mapped)
+    frozen.flags.writeable = False
+    shifted = np.frombuffer(b"." + mapped.tobytes(), dtype=np.float32, offset=1).reshape(50, 8)
+    for sizes in ({}, {"levels": 1}, NO_MULTIPLES_OF_FOUR, {"window": 19}, {"lstm_hidden": 1}):
+        model = lived_in_model(**sizes)
+        DeepLobStream(model).push_many(random_rows(30, model))
+    expected = DeepLobStream(lived_in_model()).push_many(np.array(mapped))
+    for rows in (mapped, frozen, shifted, np.asfortranarray(mapped)):
+        stream = DeepLobStream(lived_in_model())
+        np.testing.assert_array_equal(stream.push_many(rows), expected)
+        stream.push(rows[0])
+    assert len(kernels.push_rows.signatures) == 1  # type: ignore[attr-defined]
+
+
+def test_more_rows_than_are_copied_at_once_are_answered_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = lived_in_model()
+    rows = random_rows(100, model)
+    expected = DeepLobStream(model).push_many(rows)
+    monkeypatch.setattr(deeplob_stream, "_ROWS_AT_ONCE", 7)
+    np.testing.assert_array_equal(DeepLobStream(model).push_many(rows), expected)
+
+
 def test_models_that_a_stream_cannot_hold_are_refused() -> None:
     other = BertForSequenceClassification(
         BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)
@@ -223,6 +251,8 @@ def test_models_that_a_stream_cannot_hold_are_refused() -> None:
         DeepLobStream(other)
     with pytest.raises(ModelError, match=r"window=18: .* at least 19 rows"):
         DeepLobStream(lived_in_model(), window=18)
+    with pytest.raises(ModelError, match=r"window=20\.5: a DeepLOB needs"):
+        DeepLobStream(lived_in_model(), window=20.5)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="needs exactly the classes"):
         DeepLobStream(lived_in_model(id2label={0: "a", 1: "b", 2: "c"}))
     model = lived_in_model()
