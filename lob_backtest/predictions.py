@@ -30,6 +30,8 @@ COLUMNS = (
     "p_flat",
     "p_up",
 )
+_REPEATING = ("instrument", "fold", "train_end_ns", "label")
+_ROWS_A_GROUP = 2**14  # what a writer encodes at once
 _SUM_TOLERANCE = 1e-4
 _SCHEMA = pa.schema(
     [
@@ -155,10 +157,13 @@ def write_instruments(tables: Sequence[Predictions], path: Path | str) -> None:
     """Write the tables of several instruments into one file, whole or not at all."""
     with (
         atomic_path(path) as partial,
-        pq.ParquetWriter(partial, _SCHEMA, compression="zstd", write_page_checksum=True) as writer,
-    ):
+        pq.ParquetWriter(
+            partial, _SCHEMA, compression="zstd", write_page_checksum=True,
+            use_dictionary=list(_REPEATING),
+        ) as writer,
+    ):  # fmt: skip
         for each in tables:
-            for rows in blocks(each.n):
+            for rows in blocks(each.n, _ROWS_A_GROUP):
                 writer.write_table(_arrow_table(each, rows))
     pa.default_memory_pool().release_unused()  # what encoding took
 

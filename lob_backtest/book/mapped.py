@@ -26,10 +26,11 @@ _WORTH_A_FILE = 2**20  # bytes; a file costs a few pages and a descriptor's work
 _PERSISTENT = Path("/var/tmp")  # on a disk where /tmp is often memory (File Hierarchy Standard)
 
 
-def blocks(n: int) -> Iterator[slice]:
-    """Cut ``0 .. n`` into stretches that are small against any memory."""
-    for start in range(0, n, _BLOCK_ROWS):
-        yield slice(start, min(start + _BLOCK_ROWS, n))
+def blocks(n: int, rows: int | None = None) -> Iterator[slice]:
+    """Cut ``0 .. n`` into stretches of ``rows``, by default so few that no memory is too small."""
+    step = _BLOCK_ROWS if rows is None else rows
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def is_mapped(array: npt.NDArray[Any]) -> bool:

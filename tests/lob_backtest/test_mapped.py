@@ -233,6 +233,7 @@ def test_blocks_cover_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(blocks(10)) == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert list(blocks(8)) == [slice(0, 4), slice(4, 8)]
     assert list(blocks(0)) == []
+    assert list(blocks(5, 3)) == [slice(0, 3), slice(3, 5)]
 
 
 def test_an_array_lies_where_its_neighbour_does() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lob_backtest import predictions
 from lob_backtest.book import mapped
 from lob_backtest.errors import FormatError, PredictionsError
 from lob_backtest.predictions import (
@@ -67,6 +68,7 @@ def test_a_table_is_written_and_checked_alike_in_stretches_of_any_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_rows: int
 ) -> None:
     monkeypatch.setattr(mapped, "_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr(predictions, "_ROWS_A_GROUP", block_rows)
     made = table(n=12)
     write_instruments([made, table("OTHER", n=3)], tmp_path / "table.parquet")
     again = read_instruments(tmp_path / "table.parquet")
