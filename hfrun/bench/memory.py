@@ -33,7 +33,7 @@ from lob_backtest.synthetic import synthetic_book
 WANTED_RATIO = 1.5
 CASES = ("fit", "predict")
 
-_FEW_ROWS = 2_000
+_FEW_ROWS = 10_000
 _ROWS_A_DAY = 250_000
 _SAMPLE_SECONDS = 0.004
 _MIB = 2**20
