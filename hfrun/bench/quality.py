@@ -11,9 +11,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from hfrun.bench.quality_cells import CellStore, Made, making_facts
@@ -57,10 +58,15 @@ class Task:
     cells: tuple[Cell, ...]
 
     @property
+    def who(self) -> str:
+        """The deep model's name, or "baselines"."""
+        return self.contender.name if self.contender else "baselines"
+
+    @property
     def words(self) -> str:
         cell = self.cells[0]
-        who = f"{self.contender.name}, seed {cell.seed}" if self.contender else "baselines"
-        return f"{cell.book} at {cell.horizon}, window {cell.fold}: {who}"
+        seed = f", seed {cell.seed}" if self.contender else ""
+        return f"{cell.book} at {cell.horizon}, window {cell.fold}: {self.who}{seed}"
 
     def identity(self, cell: Cell) -> str:
         """Of one of its cells."""
@@ -145,13 +151,17 @@ class QualityBench:
         announce(f"{len(waiting)} of {len(tasks)} fits to make")
         self._sweep(waiting)
         facts, started = making_facts(), time.monotonic()
+        seconds: dict[str, list[float]] = {}
         for done, task in enumerate(waiting):
             passed = time.monotonic() - started
             if self.minutes is not None and passed >= 60 * self.minutes:
                 announce(f"{self.minutes:g} minutes are up, {len(waiting) - done} fits are left")
                 return
-            announce(f"{done + 1}/{len(waiting)} after {passed / 60:.1f} min: {task.words}")
+            left = _left(waiting[done:], seconds)
+            place = f"{done + 1}/{len(waiting)} after {passed / 60:.1f} min{left}"
+            announce(f"{place}: {task.words}")
             self._make(task, facts)
+            seconds.setdefault(task.who, []).append(time.monotonic() - started - passed)
 
     def _sweep(self, waiting: Sequence[Task]) -> None:
         """Remove fits that were interrupted and are of no cell that is wanted now."""
@@ -227,6 +237,13 @@ class QualityBench:
             f"{plan.middle.words} and the first and last window; --full runs them"
         )
         return [*lacking, Missing(what=f"{plan.name}: deep models", cells=n, reason=reason)]
+
+
+def _left(waiting: Sequence[Task], seconds: Mapping[str, Sequence[float]]) -> str:
+    """About how long the rest takes, once every contender that is left was timed."""
+    if not all(task.who in seconds for task in waiting):
+        return ""
+    return f", about {sum(fmean(seconds[task.who]) for task in waiting) / 60:.0f} left"
 
 
 def run_quality(bench: QualityBench, *, page: Path, json_path: Path | None = None) -> int:

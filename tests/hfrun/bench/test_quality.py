@@ -186,6 +186,13 @@ def test_anew_makes_the_chosen_cells_again(own: Home, monkeypatch: pytest.Monkey
     assert len(fitted) == 2
 
 
+def test_the_time_that_is_left_is_told_once_every_contender_was_timed(finished: Home) -> None:
+    tasks = finished.tasks()  # 9 of baselines, 4 of each model
+    seconds = {"baselines": [10.0, 30.0], "narrow": [60.0]}
+    assert quality._left(tasks, seconds) == ""
+    assert quality._left(tasks, {**seconds, "wide": [75.0]}) == ", about 12 left"
+
+
 def test_no_minutes_write_the_page_alone(tmp_path: Path) -> None:
     home = Home.made(tmp_path)
     assert home.run(minutes=0) == 0
