@@ -81,7 +81,7 @@ def fit_fold(
     started = time.monotonic()
     files.folder.mkdir(parents=True, exist_ok=True)
     set_seed(config.run.seed)
-    normalizer = _fold_normalizer(config, book, prepared, fold)
+    normalizer = fold_normalizer(config, book, prepared, fold)
     is_main = PartialState().is_main_process
     model = build_model(config, levels=book.n_levels)
     inputs = InputFiles(files.folder, with_hand_features=reads_hand_features(model))
@@ -178,7 +178,7 @@ def _predict(
         write_predictions(table, files.folder / name)
 
 
-def _fold_normalizer(config: HfrunConfig, book: Book, prepared: Prepared, fold: Fold) -> Normalizer:
+def fold_normalizer(config: HfrunConfig, book: Book, prepared: Prepared, fold: Fold) -> Normalizer:
     """Fitted on the rows that the fold's train windows see, and on no later one."""
     rows = prepared.decisions.rows[fold.train]
     normalize = config.data.normalize

@@ -64,6 +64,7 @@ HFRUN = (
     "fitting",
     "summary",
     "walk_forward",
+    "bench",
     "cli",
     "train",
     "demo",
