@@ -32,10 +32,12 @@ from lob_backtest.synthetic import synthetic_book
 
 WANTED_RATIO = 1.5
 CASES = ("fit", "predict")
+FEW, IDLE = "few", "idle"
 
-_FEW_ROWS = 10_000
+_FEW_ROWS = 20_000  # every batch is as full as in the long run
 _ROWS_A_DAY = 250_000
 _SAMPLE_SECONDS = 0.004
+_IDLE_SECONDS = 0.1
 _MIB = 2**20
 
 
@@ -55,7 +57,7 @@ def window_memory(n_rows: int, *, levels: int = 10, window: int = 100) -> dict[s
     rows_bytes = n_rows * 4 * levels * 4
     with tempfile.TemporaryDirectory() as folder:
         _write_books(Path(folder), n_rows=n_rows, levels=levels)
-        cases = {case: _watched(case, Path(folder), window, rows_bytes) for case in CASES}
+        cases = {case: _figures(case, Path(folder), window, rows_bytes) for case in CASES}
     return {
         "window_memory_ratio": max(figures["ratio"] for figures in cases.values()),
         "wanted_ratio": WANTED_RATIO,
@@ -77,10 +79,36 @@ def _write_books(folder: Path, *, n_rows: int, levels: int) -> None:
         write_book(book.rows(0, rows), folder / f"{name}.parquet")
 
 
-def _watched(case: str, folder: Path, window: int, rows_bytes: int) -> dict[str, Any]:
-    """Run one case in a process of its own and watch what it holds."""
+def _figures(case: str, folder: Path, window: int, rows_bytes: int) -> dict[str, Any]:
+    """Run one case in a process of its own, and what it held."""
     announce(f"memory: {case}")
-    command = [sys.executable, "-m", "hfrun.bench.memory_cases", case, str(folder), str(window)]
+    stages = watched(
+        [sys.executable, "-m", "hfrun.bench.memory_cases", case, str(folder), str(window)]
+    )
+    few, idle = stages.pop(FEW), stages.pop(IDLE)
+    peak = max(held.pinned for held in stages.values())
+    return {
+        "ratio": (peak - idle.pinned) / rows_bytes,
+        "data_mib": (peak - idle.pinned) / _MIB,
+        "idle_mib": idle.pinned / _MIB,
+        "peak_mib": peak / _MIB,
+        "peak_of_few_rows_mib": few.pinned / _MIB,
+        "files_mib": max(held.files for held in stages.values()) / _MIB,
+        "stages_mib": {name: (held.pinned - idle.pinned) / _MIB for name, held in stages.items()},
+    }
+
+
+def watched(command: Sequence[str]) -> "dict[str, Held]":
+    """The most that each stage of a process holds, by the name that it prints at its beginning.
+
+    All before the line ``idle`` is the stage ``few``. The process is to wait then for a line; it
+    gets one when enough has been seen of its idleness.
+
+    Raises:
+        HfrunError: the process fails, or the system has no /proc.
+    """
+    if not Path("/proc/self/status").exists():
+        raise HfrunError("the memory bench reads /proc, which this system has not; run it on Linux")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as child:
@@ -88,28 +116,18 @@ def _watched(case: str, folder: Path, window: int, rows_bytes: int) -> dict[str,
         assert child.stdin is not None
         assert child.stdout is not None
         for line in child.stdout:
-            if line.strip() == "idle":
-                watch.begin("idle")
-                time.sleep(20 * _SAMPLE_SECONDS)
+            if line.strip() == IDLE:
+                watch.begin(IDLE)
+                while IDLE not in watch.peaks:
+                    time.sleep(_IDLE_SECONDS)
                 child.stdin.write("go\n")
                 child.stdin.flush()
-            elif "idle" in watch.peaks:
+            elif IDLE in watch.peaks:
                 watch.begin(line.strip())
         watch.stop()
     if child.returncode:
-        raise HfrunError(f"the memory bench's {case} ended with code {child.returncode}; see above")
-    idle, few = watch.peaks["idle"], watch.peaks["few"]
-    stages = {name: held for name, held in watch.peaks.items() if name not in ("idle", "few")}
-    peak = max(stages.values(), key=lambda held: held.pinned)
-    return {
-        "ratio": (peak.pinned - idle.pinned) / rows_bytes,
-        "data_mib": (peak.pinned - idle.pinned) / _MIB,
-        "idle_mib": idle.pinned / _MIB,
-        "peak_mib": peak.pinned / _MIB,
-        "peak_of_few_rows_mib": few.pinned / _MIB,
-        "files_mib": max(held.files for held in stages.values()) / _MIB,
-        "stages_mib": {name: (held.pinned - idle.pinned) / _MIB for name, held in stages.items()},
-    }
+        raise HfrunError(f"{' '.join(command[1:4])} ended with code {child.returncode}; see above")
+    return watch.peaks
 
 
 class Held:
@@ -128,7 +146,7 @@ class _Watch:
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._stage = "few"
+        self._stage = FEW
         self._is_over = threading.Event()
         self.peaks: dict[str, Held] = {}
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -145,18 +163,13 @@ class _Watch:
 
     def _read(self) -> None:
         while not self._is_over.wait(_SAMPLE_SECONDS):
+            # The stage first: what is seen late is held against the stage that made it.
             stage, held = self._stage, held_by(self._pid)
             self.peaks[stage] = self.peaks.get(stage, Held()) | held
 
 
 def held_by(pid: int) -> Held:
-    """What a process and those it started hold now; pages that they share count for each.
-
-    Raises:
-        HfrunError: a system without /proc.
-    """
-    if not Path("/proc/self/status").exists():
-        raise HfrunError("the memory bench reads /proc, which this system has not; run it on Linux")
+    """What a process and those it started hold now; pages that they share count for each."""
     total = Held()
     for each in (pid, *_children(pid)):
         try:
@@ -186,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Measure the memory that a book's rows take in a training and a prediction.",
     )
     parser.add_argument("--json", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--rows", type=int, default=500_000, metavar="N")
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N")
     parser.add_argument("--levels", type=int, default=10, metavar="L")
     parser.add_argument("--window", type=int, default=100, metavar="T")
     parser.set_defaults(run=_run)
