@@ -45,7 +45,7 @@ def case_config(book: Path, folder: Path, *, window: int) -> HfrunConfig:
             arguments={
                 "max_steps": _STEPS,
                 "per_device_train_batch_size": 32,
-                "per_device_eval_batch_size": 256,
+                "per_device_eval_batch_size": 32,
                 "disable_tqdm": True,
             }
         ),

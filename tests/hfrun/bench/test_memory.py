@@ -35,7 +35,8 @@ del array
 print("file", flush=True)
 with open(sys.argv[1], "r+b") as file:
     rows = mmap.mmap(file.fileno(), 0)
-rows[:] = b"y" * 2**20 * 32
+for start in range(0, len(rows), 2**20):
+    rows[start : start + 2**20] = b"y" * 2**20
 seen()
 print("child", flush=True)
 subprocess.run([sys.executable, "-c", "import time; b = bytearray(b'x') * 2**26; time.sleep(0.2)"])
