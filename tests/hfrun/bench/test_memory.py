@@ -72,7 +72,7 @@ def test_a_case_that_fails_is_told_with_its_code() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("window", [20, 100, 300])
 def test_a_runs_rows_take_at_most_one_and_a_half_times_their_size(window: int) -> None:
-    found = window_memory(400_000, window=window)
+    found = window_memory(1_000_000, window=window)
     assert 0 < found["fit"]["ratio"] <= WANTED_RATIO, found
     assert 0 < found["predict"]["ratio"] <= WANTED_RATIO, found
     assert found["window_memory_ratio"] == max(found["fit"]["ratio"], found["predict"]["ratio"])
