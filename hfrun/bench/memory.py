@@ -74,7 +74,11 @@ def _write_books(folder: Path, *, n_rows: int, levels: int) -> None:
     for name, rows in (("few", _FEW_ROWS), ("book", n_rows)):
         days = -(-rows // _ROWS_A_DAY)
         book = synthetic_book(
-            days=days, rows_per_day=-(-rows // days), levels=levels, signal=1.0, seed=0
+            days=days,
+            rows_per_day=-(-rows // days),
+            levels=levels,
+            signal=float(levels > 1),
+            seed=0,
         )
         write_book(book.rows(0, rows), folder / f"{name}.parquet")
 
