@@ -22,12 +22,15 @@ from lob_backtest.book.mapped import empty_mapped, scratch_folder
 from lob_backtest.config import BacktestConfig, DataConfig, DecisionsConfig, LabelConfig
 from lob_backtest.decisions import Decisions
 from lob_backtest.errors import BookError, LabelError, LobBacktestError, SplitError
+from lob_backtest.features import hand_features
+from lob_backtest.normalize import Inputs, fit_normalizer
 from lob_backtest.open_book import open_book
 from lob_backtest.prepare import prepare_holdout
 from lob_backtest.questions import decisions_of, moves_of
 from tests.lob_backtest.books import META_ALWAYS_OPEN, book_from_mids, books, random_book
 
 ROWS = ("time_ns", "ask_ticks", "ask_size", "bid_ticks", "bid_size")
+INPUTS: tuple[Inputs, ...] = ("levels", "order_flow")
 DERIVED = ("mid_ticks", "spread_ticks", "session", "session_starts", "is_last_of_instant")
 
 
@@ -49,7 +52,14 @@ def derived(book: Book, decisions: DecisionsConfig, label: LabelConfig) -> list[
         asked = decisions_of(book, decisions, window=3)
         moves = moves_of(book, asked, label, free)
         found += [asked.rows, asked.decided_ns, asked.session]
-        found += [moves.move_ticks, moves.label_end_ns]
+        found += [moves.move_ticks, moves.label_end_ns, hand_features(book, asked).values]
+        found += [
+            fit_normalizer(
+                book, start_row=0, stop_row=book.n_rows, prices="slow_mean", slow_mean_rows=10,
+                sizes="log", inputs=inputs,
+            ).transform(book)
+            for inputs in INPUTS
+        ]  # fmt: skip
         prepared = prepare_holdout(
             book, data=data, train=0.6, validation=0.2, test=0.2, backtest=free
         )
