@@ -87,7 +87,11 @@ def build_model(config: HfrunConfig, *, levels: int) -> PreTrainedModel:
     window, overrides = config.data.window, dict(config.model.config)
     if config.model.pretrained is not None:
         return load_pretrained(
-            config.model.pretrained, levels=levels, window=window, overrides=overrides
+            config.model.pretrained,
+            model_type=config.model.type,
+            levels=levels,
+            window=window,
+            overrides=overrides,
         )
     try:
         wide = len(hand_feature_names(levels)) if overrides.get("skip") is True else 0

@@ -46,7 +46,7 @@ def predict_probabilities(
     """
     columns = class_columns(model.config)
     numbers = np.arange(rows.size) if decisions is None else decisions
-    parts = []
+    probability = np.empty((rows.size, len(columns)))
     was_training = model.training
     model.eval()
     with torch.inference_mode():
@@ -54,9 +54,9 @@ def predict_probabilities(
             given = collator.model_input(rows[batch], numbers[batch])
             on_device = {name: values.to(model.device) for name, values in given.items()}
             logits = model(**on_device).logits.double()
-            parts.append(torch.softmax(logits, dim=-1)[:, columns].cpu().numpy())
+            probability[batch] = torch.softmax(logits, dim=-1)[:, columns].cpu().numpy()
     model.train(was_training)
-    return np.concatenate(parts)
+    return probability
 
 
 def _batches(collator: BookCollator, rows: IntArray) -> list[slice]:
@@ -92,7 +92,8 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     decisions = decisions.select(later)
     label, label_end_ns = _labels(book, decisions, preprocessing)
     model = AutoModelForSequenceClassification.from_pretrained(folder)
-    with tempfile.TemporaryDirectory(dir=output.parent) as temporary:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".predicting-") as temporary:
         collator = _collator(model, book, decisions, preprocessing, Path(temporary))
         probability = predict_probabilities(
             model, collator, rows=decisions.rows, label="predicting"

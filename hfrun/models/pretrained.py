@@ -8,15 +8,17 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from hfrun.errors import ModelError
 from hfrun.models.class_order import put_in_order
+from hfrun.models.registry import BOOK_MODELS
 
 
 def load_pretrained(
-    source: str, *, levels: int, window: int, overrides: Mapping[str, Any]
+    source: str, *, model_type: str, levels: int, window: int, overrides: Mapping[str, Any]
 ) -> PreTrainedModel:
     """The model of a folder or a hub id, with its logits in the order down, flat, up.
 
     Args:
         source: folder, or ``namespace/name`` on the hub that HF_ENDPOINT names.
+        model_type: what the run's config says that it is; a book model of another type is refused.
         levels: of the book; the model needs the same.
         window: rows of the windows it will see, noted in its config.
         overrides: keys of the model's config to change, such as dropout.
@@ -29,6 +31,9 @@ def load_pretrained(
             source, output_loading_info=True, **overrides
         )
         _check_whole(loaded)
+        found = model.config.model_type
+        if found in BOOK_MODELS and found != model_type:
+            raise ModelError(f"it is a {found} and model.type says {model_type}; set {found} there")
         if getattr(model.config, "levels", levels) != levels:
             raise ModelError(
                 f"it was made for {model.config.levels} levels and the book has {levels}; import "
