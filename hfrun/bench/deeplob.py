@@ -25,10 +25,11 @@ from torch import Tensor, nn
 
 from hfrun.bench.learning import Learning, time_to_loss
 from hfrun.bench.memory import window_memory
+from hfrun.bench.memory_cases import save_model
 from hfrun.bench.stream import stream_speed
 from hfrun.data.stretches import as_tensors, stretches
 from hfrun.data.windows import BookCollator
-from hfrun.evaluation.predict import predict_probabilities
+from hfrun.evaluation.predict import predict_book, predict_probabilities
 from hfrun.models import DeepLobConfig, DeepLobForSequenceClassification
 from hfrun.training.precision import has_fast_bfloat16
 from lob_backtest.bench import machine
@@ -120,6 +121,17 @@ def training_speed(device: str, *, rounds: int = _ROUNDS) -> dict[str, Any]:
     }
 
 
+def book_speed(book: Path) -> dict[str, Any]:
+    """Seconds of ``hfrun predict`` over every event of a book, from its file to the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        save_model(book, run, window=WINDOW, sizes={})  # published sizes, random weights
+        began = time.perf_counter()
+        decisions = predict_book(run, book, run / "predictions.parquet")
+        seconds = time.perf_counter() - began
+    return {"book": book.name, "decisions": decisions, "seconds": seconds}
+
+
 class _Step:
     """Training steps on one batch: forward, backward, clipping and the optimizer."""
 
@@ -187,7 +199,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--stretches", type=int, nargs="*", default=[], metavar="N",
         help=f"also the time to the loss by length of stretch, e.g. {' '.join(map(str, _CURVE))}",
     )  # fmt: skip
-    parser.add_argument("--memory-rows", type=int, default=400_000, metavar="N")
+    parser.add_argument("--memory-rows", type=int, default=1_000_000, metavar="N")
+    parser.add_argument(
+        "--book", type=Path, metavar="BOOK", help="also predict every event of this book table"
+    )
     parser.set_defaults(run=_run)
     return run_command(parser, argv)
 
@@ -204,6 +219,8 @@ def _run(arguments: argparse.Namespace) -> int:
         ("memory", lambda: window_memory(arguments.memory_rows, levels=LEVELS, window=WINDOW)),
         ("time_to_loss", lambda: time_to_loss(learning, stretches=arguments.stretches)),
     ]
+    if arguments.book is not None:
+        parts.append(("book", lambda: book_speed(arguments.book)))
     if torch.accelerator.is_available():
         device = str(torch.accelerator.current_accelerator())
         parts += [

@@ -6,6 +6,7 @@ watches can note what it holds before the rows come.
 
 import gc
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -30,8 +31,10 @@ def stage(name: str) -> None:
     print(name, flush=True)
 
 
-def case_config(book: Path, folder: Path, *, window: int) -> HfrunConfig:
-    """A run over every event of a book, of a few optimizer steps."""
+def case_config(
+    book: Path, folder: Path, *, window: int, sizes: Mapping[str, int] = _SIZES
+) -> HfrunConfig:
+    """A run over every event of a book, of a few optimizer steps and a small model."""
     return HfrunConfig(
         run=RunConfig(name="memory", output_dir=str(folder)),
         data=DataConfig(
@@ -40,7 +43,7 @@ def case_config(book: Path, folder: Path, *, window: int) -> HfrunConfig:
             label=LabelConfig(kind="smoothed", horizon_events=50),
             window=window,
         ),
-        model=ModelConfig(config=dict(_SIZES)),
+        model=ModelConfig(config=dict(sizes)),
         training=TrainingConfig(
             arguments={
                 "max_steps": _STEPS,
@@ -69,9 +72,11 @@ def predict(book_path: Path, folder: Path, *, window: int) -> None:
     predict_book(folder, book_path, folder / f"{book_path.stem}.parquet")
 
 
-def save_model(book_path: Path, folder: Path, *, window: int) -> None:
+def save_model(
+    book_path: Path, folder: Path, *, window: int, sizes: Mapping[str, int] = _SIZES
+) -> None:
     """A model that has looked at nothing, so that every decision of a book is predicted."""
-    config = case_config(book_path, folder, window=window)
+    config = case_config(book_path, folder, window=window, sizes=sizes)
     book = open_book(config.data.book)
     normalize = config.data.normalize
     normalizer = fit_normalizer(
