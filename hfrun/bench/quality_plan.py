@@ -159,6 +159,18 @@ MODELS = (
         overrides=("model.config.skip=true",),
         words="DeepLOB with a linear path from the hand-made features",
     ),
+    *(
+        Contender(
+            name=f"{kind}_flow_skip",
+            overrides=(
+                f"model.type={kind}",
+                "data.normalize.inputs=order_flow",
+                "model.config.skip=true",
+            ),
+            words=f"{kind} on order flow, with the linear path",
+        )
+        for kind in ("mlp", "bilstm", "deeplob")
+    ),
 )
 
 
