@@ -37,10 +37,15 @@ def test_published_weights_give_the_golden_logits(published_file: Path, tmp_path
     inputs = sorted(name for name in golden if name.startswith("input."))
     assert inputs == ["input.linspace", "input.ones", "input.uniform_8", "input.zeros"]
     for name in inputs:
+        windows = golden[name].squeeze(1)
+        one_after_another = windows.reshape(1, -1, windows.shape[2])
+        ends = torch.arange(1, len(windows) + 1) * windows.shape[1] - 1
         with torch.no_grad():
-            logits = model(golden[name].squeeze(1)).logits
+            logits = model(windows).logits
+            shared = model(one_after_another, ends=ends).logits
         want = golden[name.replace("input.", "logits.")]
         torch.testing.assert_close(logits, want, rtol=0, atol=1e-5, msg=name)
+        torch.testing.assert_close(shared, want, rtol=0, atol=1e-5, msg=name)
 
 
 def test_each_of_our_tensors_has_exactly_one_published_name() -> None:
