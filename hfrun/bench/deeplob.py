@@ -236,7 +236,8 @@ def _run(arguments: argparse.Namespace) -> int:
     write_json(arguments.json, found)
     for name, limit in WANTED.items():
         relation = "at most" if name == "window_memory_ratio" else "at least"
-        print(f"{name} {found[name]:.2f} (wanted: {relation} {limit:g})")
+        shown = "not reached" if found[name] is None else f"{found[name]:.2f}"
+        print(f"{name} {shown} (wanted: {relation} {limit:g})")
     return EXIT_DONE
 
 

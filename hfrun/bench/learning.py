@@ -91,7 +91,8 @@ def time_to_loss(learning: Learning, *, stretches: Sequence[int] = ()) -> dict[s
         stretches: lengths of stretch to try as well, beside the config's own.
 
     Returns:
-        ``time_to_loss_ratio``, medians over seeds, and every training's curve.
+        ``time_to_loss_ratio`` (None where one side did not get there), medians over seeds, and
+        every training's curve.
     """
     with tempfile.TemporaryDirectory() as folder:
         task = _task(Path(folder))
@@ -107,7 +108,7 @@ def time_to_loss(learning: Learning, *, stretches: Sequence[int] = ()) -> dict[s
         }
     published, ours = (_median(runs[side]) for side in ("published", "ours"))
     return {
-        "time_to_loss_ratio": published / ours,
+        "time_to_loss_ratio": published / ours if published and ours else None,
         "target": learning.target,
         "published_seconds": published,
         "our_seconds": ours,
@@ -117,9 +118,10 @@ def time_to_loss(learning: Learning, *, stretches: Sequence[int] = ()) -> dict[s
     }
 
 
-def _median(runs: Sequence[dict[str, Any]]) -> float:
-    """Median seconds; a run that did not get there counts as never."""
-    return statistics.median(run["seconds"] or np.inf for run in runs)
+def _median(runs: Sequence[dict[str, Any]]) -> float | None:
+    """Median seconds; a run that did not get there counts as never, None where the median is."""
+    median = statistics.median(run["seconds"] or np.inf for run in runs)
+    return median if np.isfinite(median) else None
 
 
 def _task(folder: Path) -> _Task:
