@@ -120,14 +120,14 @@ def largest_logit_difference(folder: Path, repo: str, *, revision: str) -> float
     from transformers import AutoModelForSequenceClassification
 
     import hfrun.models  # noqa: F401  (registers DeepLOB with the Auto classes)
-    from hfrun.evaluation.predict import book_windows
+    from hfrun.evaluation.predict import book_inputs
 
-    features = book_windows(folder / "model", folder / "book.parquet", n=N_COMPARED_WINDOWS)
+    given = book_inputs(folder / "model", folder / "book.parquet", n=N_COMPARED_WINDOWS)
     logits = []
     for source, options in ((folder / "model", {}), (repo, {"revision": revision})):
         model = AutoModelForSequenceClassification.from_pretrained(source, **options).eval()
         with torch.no_grad():
-            logits.append(model(features=features).logits)
+            logits.append(model(**given).logits)
     return float((logits[0] - logits[1]).abs().max())
 
 

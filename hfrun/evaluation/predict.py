@@ -94,7 +94,13 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     model = AutoModelForSequenceClassification.from_pretrained(folder)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".predicting-") as temporary:
-        collator = _collator(model, book, decisions, preprocessing, Path(temporary))
+        collator = _collator(
+            book,
+            decisions,
+            preprocessing,
+            Path(temporary),
+            shares_windows=bool(getattr(model, "shares_windows", False)),
+        )
         probability = predict_probabilities(
             model, collator, rows=decisions.rows, label="predicting"
         )
@@ -123,11 +129,12 @@ def _labels(
 
 
 def _collator(
-    model: PreTrainedModel,
     book: Book,
     decisions: Decisions,
     preprocessing: Preprocessing,
     folder: Path,
+    *,
+    shares_windows: bool,
 ) -> BookCollator:
     """Write the model's input files for these decisions, and open them."""
     scaler, hand_path = preprocessing.hand_scaler, None
@@ -136,22 +143,25 @@ def _collator(
     return BookCollator(
         write_rows(book, preprocessing.normalizer, folder / "rows.npy"),
         window=preprocessing.window,
-        shares_windows=bool(getattr(model, "shares_windows", False)),
+        shares_windows=shares_windows,
         hand_path=hand_path,
     )
 
 
-def book_windows(folder: Path, book_path: Path, *, n: int) -> torch.Tensor:
-    """The last ``n`` windows of a book as a model folder's model sees them, ``(n, T, 4 L)``."""
+def book_inputs(folder: Path, book_path: Path, *, n: int) -> dict[str, torch.Tensor]:
+    """The input of a model folder's model for the last ``n`` decisions of a book.
+
+    Returns:
+        ``features`` ``(n, T, 4 L)``, and ``hand_features`` ``(n, K)`` for a model with a skip path.
+    """
     preprocessing = load_preprocessing(folder)
     book = read_book(book_path, mapped=True)
     _check_levels(preprocessing, book)
     decisions = decisions_of(book, preprocessing.decisions, window=preprocessing.window)
+    last = decisions.select(np.arange(max(decisions.n - n, 0), decisions.n))
     with tempfile.TemporaryDirectory() as temporary:
-        rows_path = write_rows(book, preprocessing.normalizer, Path(temporary) / "rows.npy")
-        collator = BookCollator(rows_path, window=preprocessing.window)
-        last = decisions.rows[-n:]
-        return collator.model_input(last, last)["features"]
+        collator = _collator(book, last, preprocessing, Path(temporary), shares_windows=False)
+        return collator.model_input(last.rows, np.arange(last.n))
 
 
 def _check_levels(preprocessing: Preprocessing, book: Book) -> None:
