@@ -7,8 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
 
 from hfrun.cli import main as hfrun
+from hfrun.evaluation.predict import book_inputs, predict_book
 from lob_backtest.book import Book, BookMeta, read_book, write_book
 from lob_backtest.predictions import read_predictions
 from lob_backtest.synthetic import synthetic_book
@@ -101,3 +104,18 @@ def test_a_refused_prediction_keeps_the_table_that_was_there(
     book = str(tmp_path / "nowhere.parquet")
     assert hfrun(["predict", str(finished_run.folder), "--book", book, "-o", str(output)]) == 2
     assert output.read_bytes() == before
+
+
+def test_the_inputs_of_the_last_decisions_give_their_predictions(
+    unstarted_run: TinyRun, tmp_path: Path
+) -> None:
+    assert unstarted_run.again("model.config.skip=true", command="train") == 0
+    folder, output = unstarted_run.folder / "model", tmp_path / "out.parquet"
+    assert predict_book(unstarted_run.folder, unstarted_run.book, output) > 5
+    given = book_inputs(folder, unstarted_run.book, n=5)
+    assert given["hand_features"].shape[0] == given["features"].shape[0] == 5
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    with torch.no_grad():
+        chances = torch.softmax(model(**given).logits.double(), dim=1)
+    written = read_predictions(output).probability[-5:]
+    np.testing.assert_allclose(chances.numpy(), written, rtol=0, atol=1e-5)
