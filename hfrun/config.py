@@ -35,7 +35,8 @@ from lob_backtest.strict_yaml import as_dict, build, convert, finish, load_yaml,
 # Set by us for every run; a config that sets them would be silently overruled.
 _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_nan_inf_filter",
          "push_to_hub", "hub_model_id", "hub_token", "label_smoothing_factor",
-         "lr_scheduler_type", "lr_scheduler_kwargs")  # fmt: skip
+         "lr_scheduler_type", "lr_scheduler_kwargs", "train_sampling_strategy",
+         "length_column_name")  # fmt: skip
 _OWN_TRAINING = ("loss", "schedule", "stretch")
 _INSTEAD = {
     "output_dir": "run.output_dir",
@@ -47,6 +48,7 @@ _INSTEAD = {
     "label_smoothing_factor": "training.loss.label_smoothing",
     "lr_scheduler_type": "training.schedule",
     "lr_scheduler_kwargs": "training.schedule",
+    "train_sampling_strategy": "training.stretch or training.loss.balanced_sampler",
 }
 
 

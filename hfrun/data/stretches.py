@@ -34,7 +34,7 @@ class Layout:
     ends: IntArray
 
 
-def starts_of_stretches(rows: IntArray, *, window: int, stretch: int) -> IntArray:
+def starts_of_stretches(rows: IntArray, *, window: int, stretch: int, cut: int = 0) -> IntArray:
     """Where a new stretch begins among decisions: at 0, after ``stretch`` of them, at a gap.
 
     Decisions half a window apart or more share too little to be worth one stretch.
@@ -43,12 +43,13 @@ def starts_of_stretches(rows: IntArray, *, window: int, stretch: int) -> IntArra
         rows: ``(W,)`` last row of each window; a stretch also ends where they do not increase.
         window: T.
         stretch: most decisions a stretch.
+        cut: decisions of the first stretch after each gap, if fewer; 0 for a whole one.
     """
     gap = np.diff(rows)
     is_break = np.append(True, (gap <= 0) | (2 * gap >= window))
     breaks = np.flatnonzero(is_break)
     since = np.arange(rows.size) - np.repeat(breaks, np.diff(np.append(breaks, rows.size)))
-    return np.flatnonzero(since % stretch == 0).astype(np.int64)
+    return np.flatnonzero((since == 0) | ((since - cut) % stretch == 0)).astype(np.int64)
 
 
 def stretches(rows: IntArray, *, window: int, stretch: int) -> Layout:
@@ -127,9 +128,8 @@ class StretchSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         seed = np.random.SeedSequence([self.seed, self.epoch]).generate_state(1)[0]
         rng = np.random.default_rng(int(seed))
-        cut = int(rng.integers(self.stretch))  # decisions of the first, shorter stretch
-        starts = starts_of_stretches(self.rows[cut:], window=self.window, stretch=self.stretch)
-        starts = np.union1d([0], starts + cut) if cut else starts
+        cut = int(rng.integers(self.stretch))
+        starts = starts_of_stretches(self.rows, window=self.window, stretch=self.stretch, cut=cut)
         stops = np.append(starts[1:], len(self.rows))
         for chosen in rng.permutation(len(starts)):
             yield from range(int(starts[chosen]), int(stops[chosen]))

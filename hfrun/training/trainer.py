@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -110,6 +111,7 @@ class MeasuredTrainer(Trainer):
         self.train_labels = train_labels
         self.train_sampler = train_sampler
         self.evaluation_collator = evaluation_collator
+        self._order: Sampler[Any] | None = None  # of the training's loader
         self._class_weights = self._class_weight_tensor()
         self._gap_loader: DataLoader[Any] | None = None
         self._step_loss = torch.zeros((), device=self.args.device)
@@ -198,23 +200,39 @@ class MeasuredTrainer(Trainer):
         return np.asarray(self.train_labels, dtype=np.int64)
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[Any] | None:
-        if not self.loss_options.balanced_sampler:
-            return self.train_sampler or super()._get_train_sampler(train_dataset)
-        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        labels, num_labels = self._known_labels(), self.model.config.num_labels
-        return BalancedSampler(labels, num_labels=num_labels, seed=seed)
+        if self.loss_options.balanced_sampler:
+            seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+            labels, num_labels = self._known_labels(), self.model.config.num_labels
+            self._order = BalancedSampler(labels, num_labels=num_labels, seed=seed)
+        else:
+            self._order = self.train_sampler or super()._get_train_sampler(train_dataset)
+        return self._order
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """As ``Trainer._run_epoch``, telling the sampler the epoch.
+
+        Upstream does, but not through the two wrappers of a run that several processes resume in
+        the middle of an epoch: they would draw the first epoch's order.
+        """
+        if hasattr(self._order, "set_epoch"):
+            self._order.set_epoch(kwargs["epoch"])
+        super()._run_epoch(*args, **kwargs)
 
     def _get_dataloader(
         self, dataset: Dataset[Any], description: str, batch_size: int, *args: Any, **kwargs: Any
     ) -> DataLoader[Any]:
-        """As ``Trainer._get_dataloader``, with the collator of what the loader is for."""
-        for_training = self.data_collator
-        if not kwargs.get("is_training") and self.evaluation_collator is not None:
-            self.data_collator = self.evaluation_collator
+        """As ``Trainer._get_dataloader``, with the collator of what the loader is for.
+
+        Outside training no sample is left out: upstream would drop a last, smaller batch there too.
+        """
+        for_training = self.data_collator, self.args.dataloader_drop_last
+        if not kwargs.get("is_training"):
+            self.data_collator = self.evaluation_collator or self.data_collator
+            self.args.dataloader_drop_last = False
         try:
             return super()._get_dataloader(dataset, description, batch_size, *args, **kwargs)
         finally:
-            self.data_collator = for_training
+            self.data_collator, self.args.dataloader_drop_last = for_training
 
     def create_scheduler(
         self, num_training_steps: int, optimizer: Optimizer | None = None
@@ -285,7 +303,7 @@ class MeasuredTrainer(Trainer):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """As ``Trainer.evaluation_loop``; during training an evaluation also says how train is."""
-        output = super().evaluation_loop(
+        output = self._evaluated(
             dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
         )
         if self.is_in_train and metric_key_prefix == "eval":
@@ -296,6 +314,31 @@ class MeasuredTrainer(Trainer):
             output.metrics.update(self._gap_metrics(output.metrics, ignore_keys))
         return output
 
+    def _evaluated(
+        self,
+        dataloader: DataLoader[Any],
+        description: str,
+        prediction_loss_only: bool | None,
+        ignore_keys: list[str] | None,
+        prefix: str,
+    ) -> EvalLoopOutput:
+        """``Trainer.evaluation_loop``, and on several processes what one would find.
+
+        Each counts batch norm statistics of its own batches until the next step: evaluated is the
+        main process's model, which is saved. A last batch is filled up with samples from the
+        beginning, which upstream leaves out of everything but the batch's mean loss.
+        """
+        together = self.args.world_size > 1
+        for buffer in self.model.buffers() if together else ():
+            broadcast(buffer.data)
+        output = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, prefix
+        )
+        if together and isinstance(output.predictions, np.ndarray):
+            logits, labels = map(torch.from_numpy, (output.predictions, output.label_ids))
+            output.metrics[f"{prefix}_loss"] = sample_losses(logits, labels).mean().item()
+        return output
+
     def _gap_metrics(
         self, evaluated: Mapping[str, Any], ignore_keys: list[str] | None
     ) -> dict[str, float]:
@@ -304,13 +347,9 @@ class MeasuredTrainer(Trainer):
             return {}
         if self._gap_loader is None:
             self._gap_loader = self.get_test_dataloader(self._gap_dataset())
-        measured = (
-            super()
-            .evaluation_loop(
-                self._gap_loader, "Part of train", None, ignore_keys, metric_key_prefix="train"
-            )
-            .metrics
-        )
+        measured = self._evaluated(
+            self._gap_loader, "Part of train", None, ignore_keys, "train"
+        ).metrics
         gap = {name: measured[name] for name in ("train_accuracy", "train_f1_weighted")
                if name in measured}  # fmt: skip
         gap["train_cross_entropy"] = measured["train_loss"]

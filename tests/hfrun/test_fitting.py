@@ -136,7 +136,7 @@ def test_the_checkpoint_with_the_best_metric_is_chosen(
     config = configure(
         f"training.metric_for_best_model={metric}",
         "training.num_train_epochs=6",
-        "training.learning_rate=0.03",
+        "training.learning_rate=0.1",
         "training.stretch=1",
     )
     files = fit(config, book, tmp_path / "fold")
