@@ -95,7 +95,12 @@ class BookModel(PreTrainedModel):
         with torch.autocast(features.device.type, enabled=False):
             logits = self.head(summary.to(self.head.weight.dtype))
         if self.skip is not None:
-            logits = logits + self.skip(hand_features)
+            added = self.skip(hand_features)
+            if added.shape != logits.shape:  # one row would be added to every window
+                raise ModelError(
+                    f"hand_features of {len(added)} rows for {len(logits)} windows; needs one each"
+                )
+            logits = logits + added
         loss = None
         if labels is not None:
             loss = nn.functional.cross_entropy(logits.float(), labels)

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from hfrun.errors import ModelError
+
 if TYPE_CHECKING:
     from hfrun.models.deeplob import DeepLobForSequenceClassification, Inception
 
@@ -57,8 +59,12 @@ def window_sites(
         features: ``(B, S, 4 L)`` stretches.
         ends: ``(W,)`` int64 last row of each window, counted through all B S rows.
         window: T, at least 19.
+
+    Raises:
+        ModelError: a window does not lie within one stretch.
     """
     stretches, rows = features.shape[:2]
+    _check_ends(ends, stretches=stretches, rows=rows, window=window)
     hidden = model.book_rows(features).squeeze(3)  # (B, C, n)
     if hidden.requires_grad:
         hidden.register_hook(torch.Tensor.contiguous)
@@ -77,6 +83,17 @@ def window_sites(
     own = torch.arange(len(ends) * len(edges), device=ends.device).view(len(ends), len(edges))
     of_window[:, edges] = len(shared) + own
     return Sites(encoded=encoded, of_window=of_window)
+
+
+def _check_ends(ends: Tensor, *, stretches: int, rows: int, window: int) -> None:
+    """Rows of another stretch, or from the end of the batch, would be read without a word."""
+    is_inside = (ends >= 0) & (ends < stretches * rows) & (ends % rows >= window - 1)
+    if not is_inside.all():
+        wrong = int(ends[~is_inside][0])
+        raise ModelError(
+            f"a window of {window} rows that ends at row {wrong} of {stretches} stretches of "
+            f"{rows} rows does not lie within one; count ends through all rows of the batch"
+        )
 
 
 def _distinct(read: Tensor, rows: int) -> tuple[Tensor, Tensor]:
