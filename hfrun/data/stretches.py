@@ -20,6 +20,10 @@ from torch.utils.data import Sampler
 
 IntArray = npt.NDArray[np.int64]
 
+# Kernels are made for a length when it is first seen, and kept: hundreds of lengths would take
+# gigabytes. So there are few.
+_LENGTH_STEP, _JOINED_STEP = 16, 128
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layout:
@@ -55,11 +59,12 @@ def starts_of_stretches(rows: IntArray, *, window: int, stretch: int, cut: int =
 def stretches(rows: IntArray, *, window: int, stretch: int) -> Layout:
     """Stretches of equal length: a shorter one begins earlier, with rows that no window holds.
 
-    At the beginning of the book, where there is nothing earlier, it ends later instead.
+    At the beginning of the book, where there is nothing earlier, it ends later instead. Lengths
+    are a window and a multiple of 16 rows: kernels are made and kept for every length there is.
     """
     starts = starts_of_stretches(rows, window=window, stretch=stretch)
     last = rows[np.append(starts[1:], rows.size) - 1]
-    length = int((last - rows[starts]).max()) + window
+    length = _rounded_up(int((last - rows[starts]).max()), _LENGTH_STEP) + window
     first = np.maximum(last - length + 1, 0)
     of_window = np.searchsorted(starts, np.arange(rows.size), side="right") - 1
     return Layout(
@@ -71,16 +76,23 @@ def stretches(rows: IntArray, *, window: int, stretch: int) -> Layout:
 def joined(rows: IntArray, *, window: int) -> Layout:
     """One stretch of the rows that the windows hold, each once, in the order of the book.
 
-    Where the windows leave rows out, rows that are not neighbours meet; no window holds both.
+    Where the windows leave rows out, rows that are not neighbours meet; no window holds both. The
+    last row is repeated until there is a multiple of 128 (see ``stretches``).
     """
     ordered = np.unique(rows)
     held = np.minimum(np.diff(ordered, prepend=ordered[0] - window), window)  # rows new with each
     last_place = np.cumsum(held) - 1
-    place = np.arange(last_place[-1] + 1)
-    shift = np.repeat(ordered - last_place, held)
+    length = int(last_place[-1]) + 1
+    given = np.arange(length) + np.repeat(ordered - last_place, held)
+    more = _rounded_up(length, _JOINED_STEP) - length
     return Layout(
-        rows=(place + shift)[None], ends=last_place[np.searchsorted(ordered, rows)].astype(np.int64)
+        rows=np.pad(given, (0, more), mode="edge")[None],
+        ends=last_place[np.searchsorted(ordered, rows)].astype(np.int64),
     )
+
+
+def _rounded_up(length: int, step: int) -> int:
+    return -(-length // step) * step
 
 
 def batches_of_rows(rows: IntArray, *, window: int, most_rows: int) -> list[slice]:
@@ -136,5 +148,9 @@ class StretchSampler(Sampler[int]):
 
 
 def as_tensors(layout: Layout, rows: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(B, S, 4 L)`` features and ``(W,)`` ends of a layout, from all rows ``(N, 4 L)``."""
-    return torch.from_numpy(rows[layout.rows]), torch.from_numpy(layout.ends)
+    """``(B, S, 4 L)`` features and ``(W,)`` ends of a layout, from all rows ``(N, 4 L)``.
+
+    Rows after the last one, which a stretch in a very short book may have, are that one.
+    """
+    index = np.minimum(layout.rows, len(rows) - 1)
+    return torch.from_numpy(rows[index]), torch.from_numpy(layout.ends)

@@ -31,7 +31,11 @@ def test_a_window_ends_at_its_decision_and_holds_the_rows_before_it(rows_path: P
     assert batch["labels"].tolist() == [0, 2]
 
 
-def test_a_stretch_holds_the_windows_of_its_decisions(rows_path: Path) -> None:
+def test_a_stretch_holds_the_windows_of_its_decisions(
+    rows_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfrun.data.stretches._LENGTH_STEP", 1)
+    monkeypatch.setattr("hfrun.data.stretches._JOINED_STEP", 1)
     examples = [{"row": row, "labels": row % 3} for row in (8, 9, 5)]
     collator = BookCollator(rows_path, window=4, stretch=2, shares_windows=True)
     batch = collator.training(examples)
@@ -43,7 +47,18 @@ def test_a_stretch_holds_the_windows_of_its_decisions(rows_path: Path) -> None:
     assert next(iter(batch)) == "labels"  # by which the Trainer counts a batch
 
 
-def test_evaluation_joins_windows_that_are_apart(rows_path: Path) -> None:
+def test_a_stretch_in_a_very_short_book_repeats_its_last_row(rows_path: Path) -> None:
+    collator = BookCollator(rows_path, window=4, stretch=2, shares_windows=True)
+    batch = collator.training([{"row": row, "labels": 0} for row in (3, 4)])
+    assert (batch["features"][0, :, 0] / 4).tolist() == [*range(10), *[9] * 10]
+    assert batch["ends"].tolist() == [3, 4]
+
+
+def test_evaluation_joins_windows_that_are_apart(
+    rows_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hfrun.data.stretches._LENGTH_STEP", 1)
+    monkeypatch.setattr("hfrun.data.stretches._JOINED_STEP", 1)
     examples = [{"row": row, "labels": 0} for row in (2, 3, 9)]
     batch = BookCollator(rows_path, window=3, shares_windows=True).evaluation(examples)
     assert (batch["features"][0, :, 0] / 4).tolist() == [0, 1, 2, 3, 7, 8, 9]

@@ -35,7 +35,7 @@ def test_every_decision_of_several_sessions_is_predicted_as_by_its_own_window(
 ) -> None:
     monkeypatch.setattr(predict, "_SHARED_ROWS", most_rows)
     rng = np.random.default_rng(0)
-    book = random_book(rng, n_rows=260, n_levels=levels, n_sessions=3)
+    book = random_book(rng, n_rows=400, n_levels=levels, n_sessions=3)
     values = rng.normal(size=(book.n_rows, 4 * levels)).astype(np.float32)
     np.save(tmp_path / "rows.npy", values)
     model = deeplob(window=window, levels=levels)
