@@ -59,16 +59,17 @@ def starts_of_stretches(rows: IntArray, *, window: int, stretch: int, cut: int =
 def stretches(rows: IntArray, *, window: int, stretch: int) -> Layout:
     """Stretches of equal length: a shorter one begins earlier, with rows that no window holds.
 
-    At the beginning of the book, where there is nothing earlier, it ends later instead. Lengths
-    are a window and a multiple of 16 rows: kernels are made and kept for every length there is.
+    At the beginning of the book, where there is nothing earlier, its first row is repeated: a batch
+    holds no row after its last decision. Lengths are a window and a multiple of 16 rows: kernels
+    are made and kept for every length there is.
     """
     starts = starts_of_stretches(rows, window=window, stretch=stretch)
     last = rows[np.append(starts[1:], rows.size) - 1]
     length = _rounded_up(int((last - rows[starts]).max()), _LENGTH_STEP) + window
-    first = np.maximum(last - length + 1, 0)
+    first = last - length + 1
     of_window = np.searchsorted(starts, np.arange(rows.size), side="right") - 1
     return Layout(
-        rows=first[:, None] + np.arange(length),
+        rows=np.maximum(first[:, None] + np.arange(length), 0),
         ends=(of_window * length + rows - first[of_window]).astype(np.int64),
     )
 
@@ -148,9 +149,5 @@ class StretchSampler(Sampler[int]):
 
 
 def as_tensors(layout: Layout, rows: npt.NDArray[np.float32]) -> tuple[torch.Tensor, torch.Tensor]:
-    """``(B, S, 4 L)`` features and ``(W,)`` ends of a layout, from all rows ``(N, 4 L)``.
-
-    Rows after the last one, which a stretch in a very short book may have, are that one.
-    """
-    index = np.minimum(layout.rows, len(rows) - 1)
-    return torch.from_numpy(rows[index]), torch.from_numpy(layout.ends)
+    """``(B, S, 4 L)`` features and ``(W,)`` ends of a layout, from all rows ``(N, 4 L)``."""
+    return torch.from_numpy(rows[layout.rows]), torch.from_numpy(layout.ends)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from hfrun.models.book_model import BookModel
 from hfrun.models.configuration_deeplob import MINIMUM_WINDOW, DeepLobConfig
 from hfrun.models.deeplob_shared import window_sites
+from hfrun.models.norms import BatchNorm2d
 from hfrun.models.recurrence import last_hidden
 
 
@@ -40,7 +41,7 @@ def conv_unit(
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding),
         activation,
-        nn.BatchNorm2d(out_channels),
+        BatchNorm2d(out_channels),
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hfrun.models.deeplob import DeepLobForSequenceClassification, Inception
 
 LOST_ROWS = 18  # three blocks of two valid convolutions over four rows
+_SITES_STEP = 256
 _REACH = 2  # rows that the longest inception kernel, 5, looks to either side
 
 
@@ -116,29 +117,30 @@ def _inception(inception: "Inception", hidden: Tensor, shared: Tensor, around: T
     """``(M, 3 C')`` outputs at the shared rows, then at the edge sites."""
     offsets = torch.arange(-_REACH, _REACH + 1, device=hidden.device)
     taps = torch.cat([shared[:, None] + offsets, around])  # (M, 5), -1 outside the window
+    sites = len(taps)
+    # Rows of missing taps up to a multiple: kernels are made and kept for every number there is.
+    taps = nn.functional.pad(taps, (0, 0, 0, -sites % _SITES_STEP), value=-1)
+    highest = _with_last(hidden, -torch.inf)[taps[:sites, 1:4]].max(1).values
     views = [
-        _over_time(inception.short, hidden, taps[:, 1:4]),
-        _over_time(inception.long, hidden, taps),
-        _pointwise(inception.pooled, _with_last(hidden, -torch.inf)[taps[:, 1:4]].max(1).values),
+        _over_time(inception.short, hidden, taps[:, 1:4], sites),
+        _over_time(inception.long, hidden, taps, sites),
+        _unit(inception.pooled, nn.functional.pad(highest, (0, 0, 0, len(taps) - sites)), sites),
     ]
     return torch.cat(views, dim=1)
 
 
-def _over_time(branch: nn.Sequential, hidden: Tensor, taps: Tensor) -> Tensor:
+def _over_time(branch: nn.Sequential, hidden: Tensor, taps: Tensor, sites: int) -> Tensor:
     """``(M, C')`` of a branch: 1x1, then a kernel over each site's taps, zero where one lacks."""
-    first, second = branch
-    kernel, activation, norm = second
-    seen = _with_last(_pointwise(first, hidden), 0.0)[taps]  # (M, K, C')
-    weight = kernel.weight.squeeze(3).transpose(1, 2).flatten(1)  # (C', K C')
-    return _norm(norm, activation(nn.functional.linear(seen.flatten(1), weight, kernel.bias)))
+    narrow = _unit(branch[0], hidden, len(hidden))
+    seen = _with_last(narrow, 0.0)[taps].flatten(1)  # (M, K C')
+    return _unit(branch[1], seen, sites)
 
 
-def _pointwise(unit: nn.Sequential, hidden: Tensor) -> Tensor:
-    """A 1x1 unit on rows: ``(M, C)`` to ``(M, C')``."""
+def _unit(unit: nn.Sequential, inputs: Tensor, sites: int) -> Tensor:
+    """A unit on what its kernel covers, tap by tap: ``(N, K C)`` to ``(sites, C')``."""
     kernel, activation, norm = unit
-    return _norm(
-        norm, activation(nn.functional.linear(hidden, kernel.weight.flatten(1), kernel.bias))
-    )
+    weight = kernel.weight.squeeze(3).transpose(1, 2).flatten(1)  # (C', K C)
+    return _norm(norm, activation(nn.functional.linear(inputs, weight, kernel.bias)[:sites]))
 
 
 def _norm(norm: nn.BatchNorm2d, rows: Tensor) -> Tensor:

@@ -42,8 +42,10 @@ def test_every_window_is_whole_within_its_stretch(
     length = layout.rows.shape[1]
     first = layout.ends - window + 1
     assert np.array_equal(first // length, layout.ends // length)  # no window crosses a stretch
-    assert (np.diff(layout.rows, axis=1) == 1).all()  # neighbours in the book
     assert layout.rows.min() >= 0
+    assert layout.rows.max() == rows.max()  # none after the last decision
+    step = np.diff(layout.rows, axis=1)  # neighbours in the book, after repeats of its first row
+    assert ((step == 1) | ((step == 0) & (layout.rows[:, 1:] == 0))).all()
 
 
 @given(GAPS, WINDOWS)
@@ -86,11 +88,11 @@ def test_stretches_are_cut_by_hand() -> None:
     assert starts_of_stretches(rows, window=20, stretch=3).tolist() == [0, 3, 4, 6]
 
 
-def test_the_first_stretch_of_a_book_ends_later_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_stretch_of_a_book_repeats_its_first_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layouts, "_LENGTH_STEP", 1)
     layout = stretches(np.array([4, 20, 22]), window=5, stretch=2)
-    assert layout.rows.tolist() == [[0, 1, 2, 3, 4, 5, 6], [16, 17, 18, 19, 20, 21, 22]]
-    assert layout.ends.tolist() == [4, 11, 13]
+    assert layout.rows.tolist() == [[0, 0, 0, 1, 2, 3, 4], [16, 17, 18, 19, 20, 21, 22]]
+    assert layout.ends.tolist() == [6, 11, 13]
 
 
 @given(GAPS, WINDOWS, st.integers(1, 200))
@@ -127,6 +129,20 @@ def test_epochs_differ_in_order_and_in_where_stretches_are_cut() -> None:
         drawn = np.array(list(sampler))
         breaks = np.flatnonzero(np.diff(drawn, prepend=-9) != 1)
         heads |= {int(index) % 4 for index in drawn[breaks]}
+    assert heads == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("gap", [10, 500], ids=["of half a window", "of a session"])
+def test_stretches_after_a_gap_are_cut_anew_too(gap: int) -> None:
+    first = np.arange(100, 160, 2)
+    rows = np.concatenate([first, first + first[-1] - first[0] + gap])
+    sampler = StretchSampler(rows, window=20, stretch=4, seed=0)
+    heads = set()
+    for epoch in range(8):
+        sampler.set_epoch(epoch)
+        drawn = list(sampler)
+        breaks = np.flatnonzero(np.diff(drawn, prepend=-9) != 1)
+        heads |= {int(drawn[at] - first.size) % 4 for at in breaks if drawn[at] >= first.size}
     assert heads == {0, 1, 2, 3}
 
 

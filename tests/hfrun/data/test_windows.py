@@ -47,11 +47,11 @@ def test_a_stretch_holds_the_windows_of_its_decisions(
     assert next(iter(batch)) == "labels"  # by which the Trainer counts a batch
 
 
-def test_a_stretch_in_a_very_short_book_repeats_its_last_row(rows_path: Path) -> None:
+def test_a_stretch_at_the_start_of_a_book_repeats_its_first_row(rows_path: Path) -> None:
     collator = BookCollator(rows_path, window=4, stretch=2, shares_windows=True)
     batch = collator.training([{"row": row, "labels": 0} for row in (3, 4)])
-    assert (batch["features"][0, :, 0] / 4).tolist() == [*range(10), *[9] * 10]
-    assert batch["ends"].tolist() == [3, 4]
+    assert (batch["features"][0, :, 0] / 4).tolist() == [*[0] * 15, 0, 1, 2, 3, 4]  # none later
+    assert batch["ends"].tolist() == [18, 19]
 
 
 def test_evaluation_joins_windows_that_are_apart(
