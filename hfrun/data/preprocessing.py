@@ -10,6 +10,7 @@ from typing import Any
 
 from hfrun.errors import ModelError
 from lob_backtest.config import DecisionsConfig, LabelConfig
+from lob_backtest.errors import LobBacktestError
 from lob_backtest.features import HandScaler
 from lob_backtest.files import write_json
 from lob_backtest.normalize import Normalizer
@@ -68,7 +69,7 @@ def load_preprocessing(folder: Path) -> Preprocessing:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         scaler = plain.get("hand_scaler")  # older files have none
-        return Preprocessing(
+        found = Preprocessing(
             window=plain["window"],
             levels=plain["levels"],
             normalizer=Normalizer.from_dict(plain["normalizer"]),
@@ -78,8 +79,28 @@ def load_preprocessing(folder: Path) -> Preprocessing:
             train_end_ns=plain["train_end_ns"],
             hand_scaler=None if scaler is None else HandScaler.from_dict(scaler),
         )
-    except (ValueError, KeyError, TypeError) as error:
+        _check(found)
+    except (LobBacktestError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: not a preprocessing file of this version ({error})") from error
+    return found
+
+
+def _check(found: Preprocessing) -> None:
+    """What a file that was edited or damaged may hold instead."""
+    whole = ("window", "levels", "train_end_ns")
+    wrong = [
+        f"{name}={getattr(found, name)!r}"
+        for name in whole
+        if type(getattr(found, name)) is not int
+    ]
+    if not isinstance(found.threshold_ticks, int | float):
+        wrong.append(f"threshold_ticks={found.threshold_ticks!r}")
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}: no numbers of their kind")
+    if found.levels != found.normalizer.n_levels:
+        raise ValueError(
+            f"levels={found.levels} and a normalizer of {found.normalizer.n_levels} levels"
+        )
 
 
 def _section(cls: Any, plain: dict[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
@@ -12,7 +13,7 @@ from hfrun.data.hand_features import write_scaled
 from hfrun.data.preprocessing import Preprocessing, load_preprocessing
 from hfrun.data.stretches import batches_of_rows
 from hfrun.data.windows import BookCollator, write_rows
-from hfrun.errors import DataError
+from hfrun.errors import DataError, HfrunError, ModelError
 from hfrun.models.class_order import class_columns
 from lob_backtest.book import Book, FloatArray, IntArray, read_book
 from lob_backtest.decisions import Decisions
@@ -75,7 +76,10 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
 
     Raises:
         DataError: the book has other levels, or lies wholly before the end of the training.
+        ModelError: the run has no model that can be loaded.
     """
+    if output.is_dir():
+        raise DataError(f"{output}: is a folder; name the file to write, such as out.parquet")
     folder = run / "model"
     preprocessing = load_preprocessing(folder)
     book = read_book(book_path, mapped=True)
@@ -91,7 +95,7 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
         announce(f"left out {int((~later).sum())} decisions from before the end of the training")
     decisions = decisions.select(later)
     label, label_end_ns = _labels(book, decisions, preprocessing)
-    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    model = saved_model(folder, preprocessing)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".predicting-") as temporary:
         collator = _collator(
@@ -115,6 +119,32 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     )
     write_predictions(table, output)
     return decisions.n
+
+
+def saved_model(folder: Path, preprocessing: Preprocessing) -> PreTrainedModel:
+    """The model of a finished run's model folder.
+
+    Raises:
+        ModelError: it cannot be loaded whole, or is another than its preprocessing was saved with.
+    """
+    try:
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
+            folder, output_loading_info=True
+        )
+    except (HfrunError, OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        raise ModelError(f"{folder}: no model that can be loaded ({error})") from error
+    absent = sorted(loaded["missing_keys"])  # they would be drawn at random
+    if absent:
+        raise ModelError(f"{folder}: the weights lack {len(absent)}, such as {absent[0]}")
+    for name in ("window", "levels"):
+        saved, known = getattr(model.config, name, None), getattr(preprocessing, name)
+        if saved not in (None, known):
+            raise ModelError(
+                f"{folder}: config.json says {name}={saved} and preprocessing.json {known}; give "
+                "the model folder as its run left it"
+            )
+    found: PreTrainedModel = model
+    return found
 
 
 def _labels(

@@ -13,13 +13,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
-import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
 from hfrun.data.live_rows import BookRow, LiveRows, SessionClock
 from hfrun.data.preprocessing import load_preprocessing
 from hfrun.errors import ModelError
+from hfrun.evaluation.predict import saved_model
 from hfrun.models import DeepLobForSequenceClassification
 from hfrun.models.class_order import class_columns
 from hfrun.models.deeplob_stream import DeepLobStream
@@ -119,7 +118,7 @@ class LiveModel:
         self._clock = SessionClock(timezone)
         self._rows = LiveRows(self.preprocessing.normalizer)
         self._stream = _stream_of(
-            _model_of(folder),
+            saved_model(folder, self.preprocessing),
             width=4 * self.preprocessing.levels,
             window=self.preprocessing.window,
         )
@@ -167,14 +166,6 @@ def _ticks(prices: IntArray | Sequence[int]) -> IntArray:
     """A copy: feeds write the next row into the same arrays. A row refuses what is not whole."""
     given = np.array(prices)
     return given.astype(np.int64) if given.dtype.kind in "iu" else given
-
-
-def _model_of(folder: Path) -> PreTrainedModel:
-    try:
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: no model that can be loaded ({error})") from error
-    return model
 
 
 def _stream_of(model: PreTrainedModel, *, width: int, window: int) -> Stream:
