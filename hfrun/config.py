@@ -36,7 +36,8 @@ from lob_backtest.strict_yaml import as_dict, build, convert, finish, load_yaml,
 _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_nan_inf_filter",
          "push_to_hub", "hub_model_id", "hub_token", "label_smoothing_factor",
          "lr_scheduler_type", "lr_scheduler_kwargs", "train_sampling_strategy",
-         "length_column_name")  # fmt: skip
+         "length_column_name", "label_names", "prediction_loss_only", "batch_eval_metrics",
+         "eval_do_concat_batches", "neftune_noise_alpha", "use_liger_kernel")  # fmt: skip
 _OWN_TRAINING = ("loss", "schedule", "stretch")
 _INSTEAD = {
     "output_dir": "run.output_dir",

@@ -19,6 +19,7 @@ from hfrun.data.windows import BookCollator, InputFiles, decision_dataset
 from hfrun.errors import ModelError, TrainingError
 from hfrun.evaluation.metrics import compute_metrics
 from hfrun.models.pretrained import load_pretrained
+from hfrun.models.skip_path import reads_hand_features
 from hfrun.training.precision import has_fast_bfloat16
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
@@ -57,7 +58,7 @@ def training_arguments(config: HfrunConfig, folder: Path) -> TrainingArguments:
     if chosen.get("greater_is_better") is None and chosen["metric_for_best_model"] is not None:
         chosen["greater_is_better"] = is_greater_better(chosen["metric_for_best_model"])
     try:
-        return TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=str(folder),
             seed=config.run.seed,
             remove_unused_columns=False,  # windows are formed on access from the row number
@@ -66,6 +67,10 @@ def training_arguments(config: HfrunConfig, folder: Path) -> TrainingArguments:
         )
     except (ValueError, TypeError, NotImplementedError, RuntimeError, ImportError) as error:
         raise TrainingError(f"training: {error}") from error
+    # Several GPUs of one process would each be given a part of the stretches, and of the decisions
+    # in them, that do not belong together; a process a GPU is what accelerate launch is for.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def is_greater_better(metric: str) -> bool:
@@ -86,13 +91,21 @@ def build_model(config: HfrunConfig, *, levels: int) -> PreTrainedModel:
     """
     window, overrides = config.data.window, dict(config.model.config)
     if config.model.pretrained is not None:
-        return load_pretrained(
+        model = load_pretrained(
             config.model.pretrained,
             model_type=config.model.type,
             levels=levels,
             window=window,
             overrides=overrides,
         )
+        has_path = reads_hand_features(model)
+        if overrides.get("skip", has_path) is not has_path:
+            raise ModelError(
+                f"model.pretrained={config.model.pretrained}: its weights are of a model "
+                f"{'with' if has_path else 'without'} a skip path and model.config.skip says "
+                f"{overrides['skip']}; leave skip out of model.config, or train from none"
+            )
+        return model
     try:
         wide = len(hand_feature_names(levels)) if overrides.get("skip") is True else 0
         model_config = AutoConfig.for_model(

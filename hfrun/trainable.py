@@ -32,6 +32,7 @@ from hfrun.training.stop_rules import check_metric_names, stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
 from lob_backtest.errors import LobBacktestError
 from lob_backtest.features import hand_feature_names
+from lob_backtest.normalize import Normalizer
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
 
@@ -131,7 +132,9 @@ def _check_unseen(config: HfrunConfig, prepared: Prepared) -> None:
     source = Path(config.model.pretrained or "")
     if config.model.pretrained is None or not (source / PREPROCESSING_FILE).is_file():
         return  # weights from elsewhere do not say; the report cannot know either
-    seen_ns = load_preprocessing(source).train_end_ns
+    known = load_preprocessing(source)
+    _check_same_inputs(known.normalizer, config)
+    seen_ns = known.train_end_ns
     for fold in prepared.folds:
         first_ns = int(prepared.decisions.decided_ns[fold.validation[0]])
         if seen_ns >= first_ns:
@@ -139,6 +142,18 @@ def _check_unseen(config: HfrunConfig, prepared: Prepared) -> None:
                 f"model.pretrained={source}: its training looked at data up to {seen_ns} ns, and "
                 f"fold {fold.fold} is chosen and judged on data from {first_ns} ns on; start from "
                 "weights of before, or from none"
+            )
+
+
+def _check_same_inputs(normalizer: Normalizer, config: HfrunConfig) -> None:
+    """Each column of the rows still means what the weights were trained on."""
+    looked_at = ["inputs", "sizes"] + ["prices"] * (normalizer.inputs == "levels")
+    for name in looked_at:
+        had, has = getattr(normalizer, name), getattr(config.data.normalize, name)
+        if had != has:
+            raise ModelError(
+                f"model.pretrained={config.model.pretrained}: it was trained on rows with "
+                f"{name}: {had}, and data.normalize.{name} says {has}; set {had} there"
             )
 
 

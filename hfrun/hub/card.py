@@ -159,7 +159,9 @@ def _loading(repo_id: str, model_config: Record) -> str:
     takes = ""
     window, levels = model_config.get("window"), model_config.get("levels")
     if is_number(window) and is_number(levels):
-        takes = f" The model takes `features` of shape (B, {window}, {4 * levels})."
+        takes = f" The model takes `features` of shape (B, {window}, {4 * levels})"
+        hand = model_config.get("hand_features")
+        takes += f" and `hand_features` of shape (B, {hand})." if hand else "."
     hint = (
         "Set `HF_ENDPOINT` to the address of the hub first, and give each hub its own `HF_HOME`: "
         "the client's cache knows models by their names alone." + takes
