@@ -221,8 +221,9 @@ def fit_hand_scaler(values: HandValues, train: IntArray, *, names: tuple[str, ..
     for column in range(len(names)):
         seen = values[train, column].astype(np.float64)
         mean.append(float(seen.mean()))
-        # By its range: rounding may leave a constant feature a deviation of 1e-17.
-        scale.append(1.0 if seen.min() == seen.max() else float(seen.std()))
+        # By its range: rounding may leave a constant feature a deviation of 1e-17. And 0 is that of
+        # one whose squares are below any float.
+        scale.append(1.0 if seen.min() == seen.max() else float(seen.std()) or 1.0)
     return HandScaler(names=names, mean=tuple(mean), scale=tuple(scale))
 
 

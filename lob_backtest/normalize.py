@@ -345,8 +345,9 @@ class _Moments:
     @property
     def scale(self) -> float:
         """The standard deviation, of a constant 1."""
-        # By its range: rounding may leave a constant column a deviation of 1e-17.
-        return 1.0 if self.least == self.most else math.sqrt(self.squares / self.n)
+        if self.least == self.most:  # rounding may leave it a deviation of 1e-17
+            return 1.0
+        return math.sqrt(self.squares / self.n) or 1.0  # 0 where the squares are below any float
 
 
 def _spans(start: int, stop: int) -> Iterator[tuple[int, int]]:

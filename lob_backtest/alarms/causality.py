@@ -14,6 +14,7 @@ import numpy as np
 
 from lob_backtest.alarms.alarm import Alarm
 from lob_backtest.book import Book, FloatArray, IntArray
+from lob_backtest.book.checks import LARGEST_SIZE
 from lob_backtest.config import DataConfig
 from lob_backtest.features import hand_features
 from lob_backtest.questions import decisions_of
@@ -54,9 +55,9 @@ def another_future(book: Book, row: int, *, rng: np.random.Generator) -> Book:
         meta=book.meta,
         time_ns=book.time_ns,
         ask_ticks=book.ask_ticks + shift,
-        ask_size=book.ask_size * scale,
+        ask_size=np.minimum(book.ask_size * scale, LARGEST_SIZE),
         bid_ticks=book.bid_ticks + shift,
-        bid_size=book.bid_size / scale,
+        bid_size=np.minimum(book.bid_size / scale, LARGEST_SIZE),
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _BYTES_AT_ONCE = 2**21
 _LARGEST_TICKS = 2**53  # beyond, a price in float64 is another price
-_LARGEST_SIZE = 2.0**53  # beyond, a whole number cannot be told from its neighbours
+LARGEST_SIZE = 2.0**53  # beyond, a whole number cannot be told from its neighbours
 _END_OF_TIME = 2**62  # in 2116; leaves room to add a horizon
 
 
@@ -91,7 +91,7 @@ def _problems(book: "Book", start: int, stop: int) -> Iterator[tuple[str, str, B
         )
         yield (
             f"an {side} size beyond 2**53", "give sizes in larger units",
-            np.any((size > _LARGEST_SIZE) & (size < np.inf), axis=1),
+            np.any((size > LARGEST_SIZE) & (size < np.inf), axis=1),
         )  # fmt: skip
         holes = (size[:, :-1] == 0) & (size[:, 1:] > 0)
         yield (
