@@ -23,7 +23,7 @@ from hfrun.data.preprocessing import Preprocessing
 from hfrun.data.windows import BookCollator, InputFiles, write_rows
 from hfrun.errors import TrainingError
 from hfrun.evaluation.predict import predict_probabilities
-from hfrun.fold_trainer import build_model, fold_collator, fold_trainer
+from hfrun.fold_trainer import build_model, fold_collator, fold_trainer, training_arguments
 from hfrun.models.skip_path import reads_hand_features, start_from_logistic
 from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
 from hfrun.training.step_records import read_step_records
@@ -82,7 +82,8 @@ def fit_fold(
     files.folder.mkdir(parents=True, exist_ok=True)
     set_seed(config.run.seed)
     normalizer = fold_normalizer(config, book, prepared, fold)
-    is_main = PartialState().is_main_process
+    # Only once there are arguments does a process on a CPU know of the others.
+    is_main = training_arguments(config, files.folder).process_index == 0
     model = build_model(config, levels=book.n_levels)
     inputs = InputFiles(files.folder, with_hand_features=reads_hand_features(model))
     scaler = None

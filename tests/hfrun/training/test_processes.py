@@ -1,4 +1,8 @@
-"""One process equals two: the same losses, norms, metrics and weights."""
+"""One process equals two: the same losses, norms, metrics and weights.
+
+A model with batch norms learns otherwise on two, as each sees its own part of a batch. It is still
+given every decision, evaluated as it will predict, and taken up again where it was ended.
+"""
 
 import importlib.util
 import json
@@ -11,7 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hfrun.fitting import FoldFiles
+from tests.hfrun.fold_case import assert_same_results, validation_figures
+
 SCRIPT = Path(__file__).with_name("train_in_processes.py")
+FIT = Path(__file__).with_name("fit_in_processes.py")
 COMPARED = (
     "loss", "grad_norm", "grad_norm_p95", "learning_rate", "eval_loss", "eval_f1_weighted",
     "train_loss", "train_accuracy", "train_eval_gap", "step",
@@ -27,17 +35,21 @@ def in_this_process(out: Path) -> dict[str, Any]:
 
 
 def in_two_processes(out: Path) -> dict[str, Any]:
+    launch_two(SCRIPT, out)
+    return json.loads((out / "found.json").read_text())
+
+
+def launch_two(script: Path, out: Path) -> None:
     # accelerate launch --cpu --num_processes 2 would silently start one
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), str(out)],
+        [sys.executable, *launcher, str(script), str(out)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads((out / "found.json").read_text())
 
 
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
@@ -49,3 +61,24 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
         assert {name: together[name] for name in want} == pytest.approx(want, rel=1e-4, abs=1e-6)
     for want, got in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_fit_every_decision_and_evaluate_what_they_predict(tmp_path: Path) -> None:
+    launch_two(FIT, tmp_path)
+    drawn = [json.loads((tmp_path / f"drawn-{rank}.json").read_text()) for rank in (0, 1)]
+    train, steps = drawn[0]["train"], 5  # 57 decisions in steps of 14
+    for epoch in (0, 1):
+        part = slice(epoch * steps, (epoch + 1) * steps)
+        given = [row for process in drawn for batch in process["whole"][part] for row in batch]
+        assert len(given) == 2 * 7 * steps
+        assert sorted(set(given)) == train  # the last step is filled up with some of the first
+        assert given != train
+    assert drawn[0]["whole"][:steps] != drawn[0]["whole"][steps:]
+    for process in drawn:  # from the checkpoint after the second epoch's first step on
+        assert process["resumed"] == process["whole"][steps + 1 :]
+    whole, resumed = FoldFiles(tmp_path / "whole"), FoldFiles(tmp_path / "killed")
+    accuracy, loss = validation_figures(whole)
+    figures = whole.read_figures()
+    assert accuracy == pytest.approx(figures["eval_accuracy"], abs=1e-12)
+    assert loss == pytest.approx(figures["eval_loss"], abs=1e-6)
+    assert_same_results(whole, resumed)
