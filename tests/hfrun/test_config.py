@@ -64,6 +64,10 @@ def test_all_mistakes_are_shown_at_once_with_the_nearest_known_key(tmp_path: Pat
         ("training.schedule.floor=2", "floor=2"),
         ("nonsense", "needs section.key=value"),
         ("study.trials=3", "study: unknown key"),
+        ("training.stretch=0", "stretch=0 needs to be at least 1"),
+        ("training.stretch=x", "training.stretch: got 'x'; needs a whole number"),
+        ("training.stretch=true", "training.stretch: got True; needs a whole number"),
+        ("data.normalize.inputs=flow", "got 'flow'; needs 'levels' or 'order_flow'"),
     ],
 )
 def test_a_wrong_override_is_named_as_it_was_typed(override: str, message: str) -> None:
@@ -81,3 +85,23 @@ def test_numbers_without_a_dot_before_the_exponent_are_numbers() -> None:
 def test_a_walk_forward_without_its_section_says_so() -> None:
     with pytest.raises(ConfigError, match="walk_forward: missing"):
         _ = load_config(ROOT / "configs/smoke.yaml").judge
+
+
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ("train_sampling_strategy=sequential", "set training.stretch or training.loss.balanced"),
+        # an evaluation would lack its metrics, or its loss
+        ("prediction_loss_only=true", "fixed by hfrun"),
+        ("eval_do_concat_batches=false", "fixed by hfrun"),
+        ("batch_eval_metrics=true", "fixed by hfrun"),
+        ("label_names=[x]", "fixed by hfrun"),
+        ("neftune_noise_alpha=5", "fixed by hfrun"),  # of embeddings, which there are none of
+    ],
+)
+def test_an_option_that_would_be_overruled_or_break_a_run_is_refused(
+    option: str, instead: str
+) -> None:
+    name = option.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"training.{name}: {instead}"):
+        load_config(ROOT / "configs/smoke.yaml", [f"training.{option}"])

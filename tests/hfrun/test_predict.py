@@ -85,6 +85,57 @@ def test_a_model_that_does_not_say_how_it_reads_a_book_is_refused(
     assert "preprocessing.json: no such file" in error
 
 
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("model.safetensors", None, "no model that can be loaded"),
+        ("model.safetensors", b"cut", "no model that can be loaded"),
+        ("config.json", {"model_type": "mlp"}, "no model that can be loaded"),
+        ("config.json", {"model_type": "nothing"}, "no model that can be loaded"),
+        ("config.json", {"lstm_hidden": 5}, "no model that can be loaded"),
+        ("config.json", {"skip": True, "hand_features": 26}, "lack 1, such as skip.weight"),
+        ("config.json", {"window": 30}, "config.json says window=30 and preprocessing.json 20"),
+        ("preprocessing.json", {"window": "x"}, "window='x': no numbers of their kind"),
+        ("preprocessing.json", {"window": 19}, "says window=20 and preprocessing.json 19"),
+        ("preprocessing.json", {"levels": 3}, "levels=3 and a normalizer of 2 levels"),
+        ("preprocessing.json", {"train_end_ns": None}, "train_end_ns=None"),
+        ("preprocessing.json", {"threshold_ticks": "x"}, "threshold_ticks='x'"),
+        ("preprocessing.json", {"normalizer": []}, "not a preprocessing file of this version"),
+        ("preprocessing.json", {"hand_scaler": {"names": []}}, "names, mean and scale"),
+        ("preprocessing.json", b"[]", "not a preprocessing file of this version"),
+    ],
+)
+def test_a_damaged_or_mixed_model_folder_is_refused(
+    own_run: TinyRun,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    damage: bytes | dict[str, object] | None,
+    message: str,
+) -> None:
+    file = own_run.folder / "model" / name
+    if damage is None:
+        file.unlink()
+    elif isinstance(damage, bytes):
+        file.write_bytes(damage)
+    else:
+        changed = {**json.loads(file.read_text("utf-8")), **damage}
+        file.write_text(json.dumps(changed), encoding="utf-8")
+    error = refused(capsys, own_run.folder, own_run.book, tmp_path / "out.parquet")
+    assert message in error
+    assert str(own_run.folder / "model") in error
+
+
+def test_a_table_may_be_written_to_a_new_folder_but_not_in_place_of_one(
+    finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["predict", str(finished_run.folder), "--book", str(finished_run.book), "-o"]
+    assert hfrun([*typed, str(tmp_path / "new/folder/out.parquet")]) == 0
+    assert [path.name for path in (tmp_path / "new/folder").iterdir()] == ["out.parquet"]
+    assert hfrun([*typed, str(tmp_path / "new")]) == 2
+    assert "is a folder; name the file to write" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_run_and_a_book_that_is_not_there_are_refused(
     finished_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

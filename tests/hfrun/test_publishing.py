@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,10 +14,14 @@ from transformers import AutoModelForSequenceClassification
 from hfrun import walk_forward
 from hfrun.cli import main as hfrun
 from hfrun.config import HubConfig
+from hfrun.data.preprocessing import load_preprocessing
 from hfrun.errors import HubError
 from hfrun.publishing import DEFAULT_ENDPOINT, destination, publish_run, stage, without_paths
 from hfrun.run_folder import read_run
+from lob_backtest.book import write_book
+from lob_backtest.predictions import read_predictions
 from lob_backtest.report.page import report_page
+from lob_backtest.synthetic import synthetic_book
 from tests.hfrun.conftest import TinyRun, UserHub
 
 PUSHED = {"README.md", "config.json", "model.safetensors", "predictions.parquet",
@@ -147,6 +152,42 @@ def test_a_published_run_comes_back_with_equal_logits(
         with torch.no_grad():
             logits.append(model(features=features).logits)
     assert torch.equal(*logits)
+
+
+def test_a_published_skip_path_predicts_on_later_days_what_the_run_does(
+    unstarted_run: TinyRun, user_hub: UserHub, tmp_path: Path
+) -> None:
+    chosen = ("model.type=mlp", "model.config={frames: 3, width: 8, depth: 1, skip: true}")
+    assert unstarted_run.again(*chosen, command="train") in (0, 3)
+    published = publish_run(
+        unstarted_run.folder, repo="alice/skip", endpoint=user_hub.endpoint, token=user_hub.alice
+    )
+    snapshot_download(
+        "alice/skip",
+        revision=published.commit,
+        endpoint=user_hub.endpoint,
+        token=False,
+        local_dir=tmp_path / "downloaded/model",
+    )
+    folders = (unstarted_run.folder, tmp_path / "downloaded")
+    saved = [load_preprocessing(folder / "model") for folder in folders]
+    assert saved[0].hand_scaler is not None
+    assert saved[0].hand_scaler == saved[1].hand_scaler
+    assert saved[0].normalizer == saved[1].normalizer
+    assert "and `hand_features` of shape (B, 26)." in (
+        tmp_path / "downloaded/model/README.md"
+    ).read_text("utf-8")
+    later = tmp_path / "later.parquet"
+    book = synthetic_book(days=3, rows_per_day=300, levels=2, signal=1.0, seed=4)
+    write_book(book, later)
+    tables = []
+    for folder in folders:
+        output = tmp_path / f"{folder.name}.parquet"
+        assert hfrun(["predict", str(folder), "--book", str(later), "-o", str(output)]) == 0
+        tables.append(read_predictions(output))
+    assert tables[0].n > 100
+    assert np.array_equal(tables[0].probability, tables[1].probability)
+    assert tables[0].probability.std(axis=0).min() > 0.001
 
 
 @pytest.mark.parametrize("command", ["walk-forward", "train"])

@@ -1,5 +1,7 @@
 """Leak alarms: each is raised by its own culprit, the canary is caught, clean runs stay silent."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from lob_backtest.alarms import (
     shuffled_sides,
     timely,
 )
+from lob_backtest.alarms.causality import another_future
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.config import (
     BacktestConfig,
@@ -34,7 +37,7 @@ from lob_backtest.predictions import Predictions
 from lob_backtest.prepare import Prepared, prepare
 from lob_backtest.synthetic import synthetic_book
 from lob_backtest.walk_forward import score
-from tests.lob_backtest.books import book_from_mids, seconds
+from tests.lob_backtest.books import book_from_mids, random_book, seconds
 
 KINDS = ("mid_move", "smoothed", "smoothed_forward", "triple_barrier", "executable")
 PRICED = BacktestConfig(costs=CostsConfig(fee_bps=0.2), latency_ns=0)
@@ -242,6 +245,14 @@ def test_features_that_see_the_future_are_found_out_by_another_future() -> None:
     found = look_ahead(centred, book, cuts=cuts, rng=rng)
     assert found.changed > 0
     assert found.first_ns == decided_ns[100]
+
+
+def test_another_future_of_the_largest_sizes_is_a_book() -> None:
+    book = random_book(np.random.default_rng(0), n_rows=60, n_levels=1)
+    huge = replace(book, ask_size=np.full((60, 1), 2.0**53), bid_size=np.full((60, 1), 2.0**53))
+    changed = another_future(huge, 20, rng=np.random.default_rng(1))
+    assert np.array_equal(changed.ask_size[:21], huge.ask_size[:21])
+    assert not np.array_equal(changed.ask_size[21:], huge.ask_size[21:])
 
 
 def test_the_hand_made_features_do_not_change_with_the_future() -> None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,17 @@ def test_a_constant_column_has_scale_one():
     assert normalizer.scale[:3] == (1.0, 1.0, 1.0)
     assert normalizer.scale[3] == pytest.approx(np.log1p([0.3, 0.1, 0.2, 0.7]).std())
     np.testing.assert_allclose(normalizer.transform(book)[:, :3], 0, atol=1e-7)
+
+
+@pytest.mark.parametrize("inputs", ["levels", "order_flow"])
+def test_a_column_whose_squares_are_below_any_float_has_scale_one(inputs: str):
+    book = random_book(np.random.default_rng(0), n_rows=50, n_levels=1)
+    tiny = replace(book, ask_size=1e-300 * book.ask_size)
+    normalizer = fit_normalizer(
+        tiny, start_row=0, stop_row=50, prices="mid", slow_mean_rows=5, sizes="raw", inputs=inputs
+    )
+    assert normalizer.scale[1] == 1.0
+    assert np.isfinite(normalizer.transform(tiny)).all()
 
 
 @settings(max_examples=60, deadline=None)

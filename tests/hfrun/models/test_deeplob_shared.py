@@ -205,3 +205,14 @@ def test_a_model_of_single_windows_refuses_stretches() -> None:
     model = MlpForSequenceClassification(MlpConfig(levels=1, frames=2, depth=1, width=4))
     with pytest.raises(ModelError, match="reads one window at a time"):
         model(features=torch.zeros(1, 30, 4), ends=torch.tensor([29]))
+
+
+@pytest.mark.parametrize(
+    ("ends", "wrong"),
+    [([29, 28], 28), ([29, 40 + 28], 68), ([-1], -1), ([80], 80)],
+    ids=["too early", "into the stretch before", "negative", "after the last"],
+)
+def test_a_window_that_leaves_its_stretch_is_refused(ends: list[int], wrong: int) -> None:
+    model = deeplob(window=30, levels=1).eval()
+    with pytest.raises(ModelError, match=f"ends at row {wrong} of 2 stretches of 40 rows"):
+        model(features=torch.zeros(2, 40, 4), ends=torch.tensor(ends))

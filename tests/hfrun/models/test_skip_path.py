@@ -107,6 +107,9 @@ def test_a_missing_a_misshapen_and_an_unread_input_are_refused(windows, hand) ->
         model(windows)
     with pytest.raises(ModelError, match=r"of shape \(64, 3\), needed \(B, 4\)"):
         model(windows, hand_features=hand[:, :3])
+    for rows, of in ((hand[:1], windows), (hand, windows[:1])):  # one would be added to all
+        with pytest.raises(ModelError, match=f"{len(rows)} rows for {len(of)} windows"):
+            model(of, hand_features=rows)
     without = model_with_path(skip=False, hand_features=0)
     assert without.skip is None
     with pytest.raises(ModelError, match=r"of shape \(64, 4\), and the model has no skip path"):
