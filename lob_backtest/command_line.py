@@ -1,6 +1,7 @@
 """What every command of both packages shares: parsing, one message on bad input, exit codes."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ _LONGEST_LINE, _HEAD = 2000, 800
 _WRONG_PATHS = (
     FileNotFoundError, PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError,
 )  # fmt: skip
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> int:
@@ -45,6 +48,11 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None = No
         # The reader (head, less) has gone; point stdout elsewhere for the interpreter's last flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _EXIT_PIPE_CLOSED
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print(f"error: {_printable(str(error))}; free space on the disk", file=sys.stderr)
+        return EXIT_BAD_INPUT
     return code
 
 

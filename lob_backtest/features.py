@@ -37,7 +37,7 @@ import numpy.typing as npt
 from lob_backtest.book import Book, FloatArray, IntArray
 from lob_backtest.decisions import Decisions
 from lob_backtest.errors import FormatError, LabelError
-from lob_backtest.files import atomic_path
+from lob_backtest.files import atomic_path, empty_npy
 from lob_backtest.normalize import side_flow
 
 MOVE_ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -115,7 +115,7 @@ def write_hand_features(book: Book, decisions: Decisions, path: Path) -> Path:
     """
     shape = (decisions.n, len(hand_feature_names(book.n_levels)))
     with atomic_path(path) as partial:
-        values = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+        values = empty_npy(partial, dtype=np.float32, shape=shape)
         _fill(values, book, decisions)
         values.flush()
         del values

@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from lob_backtest.errors import LobBacktestError
 
 
@@ -28,6 +31,30 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         partial.replace(final)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def empty_npy(
+    path: Path, *, shape: tuple[int, ...], dtype: npt.DTypeLike
+) -> np.memmap[Any, np.dtype[Any]]:
+    """A mapped ``.npy`` file of zeros whose room on the disk is taken at once.
+
+    A disk that is full while mapped pages are written would kill the process.
+
+    Raises:
+        LobBacktestError: there is no room for it.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        with path.open("r+b") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        raise LobBacktestError(
+            f"{path.parent}: cannot hold a file of {n_bytes / 2**20:.0f} MiB ({error.strerror}); "
+            "free space there, or choose another folder"
+        ) from error
+    return array
 
 
 def read_json(path: Path | str, *, error: type[Exception]) -> Any:

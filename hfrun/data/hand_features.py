@@ -12,7 +12,7 @@ from lob_backtest.features import (
     hand_feature_names,
     write_hand_features,
 )
-from lob_backtest.files import atomic_path
+from lob_backtest.files import atomic_path, empty_npy
 
 _PART = 16_384  # decisions at a time
 
@@ -47,7 +47,7 @@ def write_scaled(book: Book, decisions: Decisions, scaler: HandScaler, path: Pat
 
 def _write_scaled(values: np.ndarray, scaler: HandScaler, path: Path) -> None:
     with atomic_path(path) as partial:
-        scaled = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=values.shape)
+        scaled = empty_npy(partial, dtype=np.float32, shape=values.shape)
         for start in range(0, len(values), _PART):
             scaled[start : start + _PART] = scaler.transform(values[start : start + _PART])
         scaled.flush()

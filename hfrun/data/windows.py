@@ -22,7 +22,7 @@ import torch
 from hfrun.data.stretches import as_tensors, joined, stretches
 from hfrun.errors import DataError
 from lob_backtest.book import Book
-from lob_backtest.files import atomic_path
+from lob_backtest.files import atomic_path, empty_npy
 from lob_backtest.normalize import Normalizer
 
 
@@ -54,7 +54,7 @@ def write_rows(book: Book, normalizer: Normalizer, path: Path) -> Path:
     """Write the normalised rows ``(N, 4 L)`` float32 as an ``.npy`` file, part by part."""
     shape = (book.n_rows, 4 * book.n_levels)
     with atomic_path(path) as partial:
-        rows = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+        rows = empty_npy(partial, dtype=np.float32, shape=shape)
         for first, part in normalizer.parts(book, 0, book.n_rows):
             rows[first : first + len(part)] = part
         rows.flush()

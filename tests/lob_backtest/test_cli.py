@@ -1,6 +1,8 @@
 """The command line: every command, its exit codes, and one message for what a user can mend."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -298,6 +300,23 @@ def test_an_interrupt_ends_with_130(place, monkeypatch, capsys):
     monkeypatch.setattr(inspecting, "read_book", interrupted)
     assert main(["inspect", str(place / "book.parquet")]) == 130
     assert capsys.readouterr().err.startswith("interrupted")
+
+
+def test_a_full_disk_is_one_message_and_other_faults_are_not_hidden(place, monkeypatch, capsys):
+    def fails_with(number):
+        def failing(path):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(inspecting, "read_book", failing)
+        return main(["inspect", str(place / "book.parquet")])
+
+    assert fails_with(errno.ENOSPC) == 2
+    error = capsys.readouterr().err
+    assert (
+        error == f"error: [Errno {errno.ENOSPC}] No space left on device; free space on the disk\n"
+    )
+    with pytest.raises(OSError, match="Input/output error"):
+        fails_with(errno.EIO)
 
 
 def test_a_reader_that_goes_away_is_no_error(place):

@@ -249,6 +249,11 @@ def test_making_features_holds_little_beside_the_result(tmp_path: Path):
     assert made - values_bytes < 12 * 65_536 * 8
 
 
+def test_a_feature_whose_squares_are_below_any_float_has_scale_one():
+    tiny = np.array([[1e-300], [3e-300], [2e-300]])
+    assert fit_hand_scaler(tiny, np.arange(3), names=("tiny",)).scale == (1.0,)
+
+
 def test_a_scaler_standardises_by_train_alone_and_cuts_off():
     values = np.array([[1.0, 7.0], [3.0, 7.0], [5.0, 7.0], [1e9, 8.0], [-1e9, 6.0]])
     scaler = fit_hand_scaler(values, np.arange(3), names=("a", "constant"))

@@ -23,6 +23,7 @@ from lob_backtest.config import BacktestConfig, DataConfig, DecisionsConfig, Lab
 from lob_backtest.decisions import Decisions
 from lob_backtest.errors import BookError, LabelError, LobBacktestError, SplitError
 from lob_backtest.features import hand_features
+from lob_backtest.files import empty_npy
 from lob_backtest.normalize import Inputs, fit_normalizer
 from lob_backtest.open_book import open_book
 from lob_backtest.prepare import prepare_holdout
@@ -331,3 +332,17 @@ def test_a_book_larger_than_memory_is_read_decided_on_and_labelled(tmp_path: Pat
     )  # fmt: skip
     expected = f"{n_rows - 99} {n_rows - 99}\ntoo large for memory\n"
     assert (done.stdout, done.returncode) == (expected, 0), done.stderr[-2000:]
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_refused_before_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, start: int, n_bytes: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    array = empty_npy(tmp_path / "kept.npy", shape=(3, 4), dtype=np.float32)
+    array[:] = 7.0
+    assert np.array_equal(np.load(tmp_path / "kept.npy"), np.full((3, 4), 7.0))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(LobBacktestError, match=r"a file of 4 MiB \(No space left on device\)"):
+        empty_npy(tmp_path / "rows.npy", shape=(2**18, 4), dtype=np.float32)
