@@ -7,6 +7,8 @@ What differs from transformers' Trainer, and why:
 - The training loss is a sum over samples divided by the number of samples of the whole optimizer
   step, over all micro-batches and processes, so that neither changes loss or gradients. (With
   several processes accelerate fills a last, ragged step with samples from the beginning.)
+- An evaluation is of every sample, whatever training drops, and of the model that is saved: on
+  several processes with the main one's batch norm statistics.
 - The gradient norm is recorded at every step, before and after clipping; logs carry the mean and
   percentiles over the interval that they close, not the last step's norm.
 - Accuracy on a fixed part of train is measured in evaluation mode beside every evaluation.
