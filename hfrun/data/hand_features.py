@@ -1,5 +1,7 @@
 """Hand-made features of every decision as a file, for models with a skip path."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +25,28 @@ def fit_and_write(book: Book, decisions: Decisions, train: IntArray, path: Path)
     Returns:
         The scaler, with which later decisions are treated alike.
     """
-    raw = path.with_suffix(".raw.npy")
-    try:
-        write_hand_features(book, decisions, raw)
-        values = np.load(raw, mmap_mode="r")
+    with _raw_values(book, decisions, path) as values:
         scaler = fit_hand_scaler(values, train, names=hand_feature_names(book.n_levels))
         _write_scaled(values, scaler, path)
-    finally:
-        raw.unlink(missing_ok=True)
     return scaler
 
 
 def write_scaled(book: Book, decisions: Decisions, scaler: HandScaler, path: Path) -> Path:
     """Write the features ``(D, K)`` float32, standardised by a scaler that was fitted before."""
+    with _raw_values(book, decisions, path) as values:
+        _write_scaled(values, scaler, path)
+    return path
+
+
+@contextmanager
+def _raw_values(book: Book, decisions: Decisions, path: Path) -> Iterator[np.ndarray]:
+    """The features ``(D, K)`` as they are, mapped from a file beside ``path`` for the while."""
     raw = path.with_suffix(".raw.npy")
     try:
         write_hand_features(book, decisions, raw)
-        _write_scaled(np.load(raw, mmap_mode="r"), scaler, path)
+        yield np.load(raw, mmap_mode="r")
     finally:
         raw.unlink(missing_ok=True)
-    return path
 
 
 def _write_scaled(values: np.ndarray, scaler: HandScaler, path: Path) -> None:

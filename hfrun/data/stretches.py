@@ -81,7 +81,7 @@ def joined(rows: IntArray, *, window: int) -> Layout:
     last row is repeated until there is a multiple of 128 (see ``stretches``).
     """
     ordered = np.unique(rows)
-    held = np.minimum(np.diff(ordered, prepend=ordered[0] - window), window)  # rows new with each
+    held = _rows_new_with_each(ordered, window)
     last_place = np.cumsum(held) - 1
     length = int(last_place[-1]) + 1
     given = np.arange(length) + np.repeat(ordered - last_place, held)
@@ -90,6 +90,11 @@ def joined(rows: IntArray, *, window: int) -> Layout:
         rows=np.pad(given, (0, more), mode="edge")[None],
         ends=last_place[np.searchsorted(ordered, rows)].astype(np.int64),
     )
+
+
+def _rows_new_with_each(rows: IntArray, window: int) -> IntArray:
+    """``(W,)`` rows of each window that no window before it has; ``rows`` do not decrease."""
+    return np.minimum(np.diff(rows, prepend=rows[0] - window), window)
 
 
 def _rounded_up(length: int, step: int) -> int:
@@ -102,7 +107,7 @@ def batches_of_rows(rows: IntArray, *, window: int, most_rows: int) -> list[slic
     Args:
         rows: ``(W,)`` last row of each window, increasing.
     """
-    held = np.minimum(np.diff(rows, prepend=rows[0] - window), window)
+    held = _rows_new_with_each(rows, window)
     batch = (np.cumsum(held) - 1) // max(most_rows - window, 1)
     starts = np.flatnonzero(np.diff(batch, prepend=-1))
     return [
