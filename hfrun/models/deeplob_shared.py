@@ -68,6 +68,7 @@ def window_sites(
     _check_ends(ends, stretches=stretches, rows=rows, window=window)
     hidden = model.book_rows(features).squeeze(3)  # (B, C, n)
     if hidden.requires_grad:
+        # What comes back has the strides of the rows below, and see _norm for such gradients.
         hidden.register_hook(torch.Tensor.contiguous)
     n, m = rows - LOST_ROWS, window - LOST_ROWS
     hidden = hidden.transpose(1, 2).reshape(stretches * n, -1)  # (B n, C)

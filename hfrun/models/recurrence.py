@@ -1,6 +1,6 @@
-"""The LSTM's recurrence over inputs that were projected before, for many windows at a time.
+"""The LSTM over inputs that windows share: projected once, then the recurrence of many windows.
 
-    g = x W_ih' + b_ih + b_hh          once a site, by the caller's ``projected``
+    g = x W_ih' + b_ih + b_hh          ``projected``, once a site
     i, f, u, o = s(g_i), s(g_f), tanh(g_u), s(g_o)       with g = projected + h W_hh'
     c = f c + i u        h = o tanh(c)
 
