@@ -2,7 +2,7 @@
 
 `data`, `walk_forward`, `backtest` and `gates` are lob_backtest's; the rest is here. `training`
 takes the fields of transformers.TrainingArguments by their own names, and beside them only what
-they lack: `loss`, `schedule` and `stretch`.
+they lack. A run is over an order book (`data.book`) or over texts (`hfrun.text_config`).
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from transformers import TrainingArguments
 
 from hfrun.models.book_config import FROM_THE_DATA
 from hfrun.models.registry import BOOK_MODELS
+from hfrun.text_config import TextDataConfig, TextModelConfig
 from hfrun.training.schedules import ScheduleOptions
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.values import ValueSchedule
@@ -38,7 +39,9 @@ _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_na
          "lr_scheduler_type", "lr_scheduler_kwargs", "train_sampling_strategy",
          "length_column_name", "label_names", "prediction_loss_only", "batch_eval_metrics",
          "eval_do_concat_batches", "neftune_noise_alpha", "use_liger_kernel")  # fmt: skip
-_OWN_TRAINING = ("loss", "schedule", "stretch")
+# Sections that only a run over a book has, and keys of data that only one over texts has.
+_ONLY_BOOKS = ("walk_forward", "backtest")
+_TEXT_KEYS = ("train", "validation", "test", "source", "text_column", "label_column", "template")
 _INSTEAD = {
     "output_dir": "run.output_dir",
     "seed": "run.seed",
@@ -49,7 +52,8 @@ _INSTEAD = {
     "label_smoothing_factor": "training.loss.label_smoothing",
     "lr_scheduler_type": "training.schedule",
     "lr_scheduler_kwargs": "training.schedule",
-    "train_sampling_strategy": "training.stretch or training.loss.balanced_sampler",
+    "train_sampling_strategy": "training.stretch (books), training.length_grouped (texts) or "
+    "training.loss.balanced_sampler",
 }
 
 
@@ -105,21 +109,47 @@ class LossConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """TrainingArguments by their own names, plus the loss, the schedule and the stretch.
+    """TrainingArguments by their own names, plus the loss and the schedule."""
+
+    arguments: dict[str, Any]
+    loss: LossConfig = field(default_factory=LossConfig)
+    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookTrainingConfig(TrainingConfig):
+    """As ``TrainingConfig``, with the stretch.
 
     ``stretch`` is how many neighbouring decisions are trained on together by a model whose windows
     share their computation (DeepLOB); a batch of 64 with 4 of them has 16 stretches. 1 draws every
     decision by itself.
     """
 
-    arguments: dict[str, Any]
     stretch: int = 4
-    loss: LossConfig = field(default_factory=LossConfig)
-    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
 
     def __post_init__(self) -> None:
         if self.stretch < 1:
             raise ConfigError(f"stretch={self.stretch} needs to be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTrainingConfig(TrainingConfig):
+    """As ``TrainingConfig``, with batches and rates of text models.
+
+    ``length_grouped`` draws batches of texts of about one length. ``head_learning_rate`` is the
+    peak rate of a new head (default: that of all), and each layer below the top one takes
+    ``layer_decay`` times the rate of the one above it.
+    """
+
+    length_grouped: bool = True
+    head_learning_rate: float | None = None
+    layer_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.head_learning_rate is not None and self.head_learning_rate <= 0:
+            raise ConfigError(f"head_learning_rate={self.head_learning_rate} needs to be above 0")
+        if not 0 < self.layer_decay <= 1:
+            raise ConfigError(f"layer_decay={self.layer_decay} needs to be above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,19 +185,55 @@ class HubConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HfrunConfig:
-    """A whole run."""
+class StudyConfig:
+    """A sweep: every combination of the ``grid``'s values, each with every seed, as runs.
+
+    A key is ``section.key`` of the config, or ``dropout`` or ``weight_decay``, which are set
+    through their callbacks: a number for the whole run, or a schedule within it.
+    """
+
+    grid: dict[str, list[Any]]
+    seeds: list[int] = field(default_factory=lambda: [0])
+    question: str = ""
+
+    def __post_init__(self) -> None:
+        empty = [key for key, values in self.grid.items()
+                 if not isinstance(values, list) or not values]  # fmt: skip
+        if not self.grid or empty or not self.seeds:
+            raise ConfigError("needs a grid with a list of values for each key, and seeds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyRunConfig:
+    """The sections that every run has."""
 
     run: RunConfig
-    data: DataConfig
     training: TrainingConfig
-    model: ModelConfig = field(default_factory=ModelConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
     stop_rules: list[dict[str, Any]] = field(default_factory=list)
-    walk_forward: WalkForwardConfig | None = None
-    backtest: BacktestConfig | None = None
     gates: GatesConfig = field(default_factory=GatesConfig)
     hub: HubConfig = field(default_factory=HubConfig)
+    study: StudyConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRunConfig(AnyRunConfig):
+    """A run over labelled texts."""
+
+    data: TextDataConfig
+    training: TextTrainingConfig
+    model: TextModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class HfrunConfig(AnyRunConfig):
+    """A run over an order book."""
+
+    data: DataConfig
+    training: BookTrainingConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    walk_forward: WalkForwardConfig | None = None
+    backtest: BacktestConfig | None = None
 
     @property
     def judge(self) -> JudgeConfig:
@@ -185,39 +251,59 @@ class HfrunConfig:
         )
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> HfrunConfig:
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> HfrunConfig | TextRunConfig:
     """Read and check a run's YAML with ``section.key=value`` overrides.
 
     Raises:
         ConfigError: lists every unknown key, wrong value and missing section at once.
     """
-    raw = load_yaml(path, overrides)
+    return config_from(load_yaml(path, overrides), source=str(path))
+
+
+def config_from(raw: dict[str, Any], *, source: str) -> HfrunConfig | TextRunConfig:
+    """As ``load_config``, from sections that have been read; ``source`` is named in messages."""
+    kind = TextRunConfig if _has_texts(raw) else HfrunConfig
     errors = unknown_keys(raw, SECTION_NAMES, "")
     sections = {name: raw[name] for name in raw if name in SECTION_NAMES}
-    sections["training"] = _training(sections.get("training", {}), errors)
+    if kind is TextRunConfig:
+        for name in [name for name in _ONLY_BOOKS if name in sections]:
+            errors.append(f"{name}: is for order books, and data has texts; leave it out")
+            del sections[name]
+    own = _own_training(kind)
+    sections["training"] = _training(sections.get("training", {}), own, errors)
     errors += _model_errors(sections.get("model", {}))
     errors += _stop_rule_errors(sections.get("stop_rules", []))
-    config = build(HfrunConfig, sections, "", errors)
-    return finish(config, errors, str(path))
+    if kind is TextRunConfig:
+        return finish(build(TextRunConfig, sections, "", errors), errors, source)
+    return finish(build(HfrunConfig, sections, "", errors), errors, source)
 
 
-def effective_yaml(config: HfrunConfig) -> str:
+def _has_texts(raw: dict[str, Any]) -> bool:
+    """Whether the data section is of texts; without a sign of either it is taken for a book's."""
+    data = raw.get("data")
+    return isinstance(data, dict) and "book" not in data and any(key in data for key in _TEXT_KEYS)
+
+
+def _own_training(kind: type[AnyRunConfig]) -> tuple[str, ...]:
+    """The keys of ``training`` that are not of TrainingArguments."""
+    section = typing.get_type_hints(kind)["training"]
+    return tuple(item.name for item in dataclasses.fields(section) if item.name != "arguments")
+
+
+def effective_yaml(config: AnyRunConfig) -> str:
     """The config with every default filled in, as YAML that loads back to the same config."""
     plain = as_dict(config)
     training = plain.pop("training")
-    plain["training"] = {
-        **training["arguments"],
-        **{key: training[key] for key in _OWN_TRAINING},
-    }
+    plain["training"] = {**training.pop("arguments"), **training}
     present = {name: plain[name] for name in SECTION_NAMES if plain.get(name) is not None}
     return yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
 
 
-def _training(raw: Any, errors: list[str]) -> Any:
-    """Separate the fields of TrainingArguments, checked by name, from our own sub-sections."""
+def _training(raw: Any, names: Sequence[str], errors: list[str]) -> Any:
+    """Separate the fields of TrainingArguments, checked by name, from our own."""
     if not isinstance(raw, dict):
         return raw
-    own = {key: raw[key] for key in _OWN_TRAINING if key in raw}
+    own = {key: raw[key] for key in names if key in raw}
     arguments = {key: value for key, value in raw.items() if key not in own}
     for key in [key for key in arguments if key in _OURS]:
         instead = _INSTEAD.get(key)
@@ -227,7 +313,7 @@ def _training(raw: Any, errors: list[str]) -> Any:
         )  # fmt: skip
         del arguments[key]
     known = [item.name for item in dataclasses.fields(TrainingArguments) if item.init]
-    errors += unknown_keys(arguments, [*known, *_OWN_TRAINING], "training")
+    errors += unknown_keys(arguments, [*known, *names], "training")
     types = typing.get_type_hints(TrainingArguments)
     for key in [key for key in arguments if key in known]:
         arguments[key] = convert(types[key], arguments[key], f"training.{key}", errors)

@@ -120,6 +120,21 @@ class SplitConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditConfig:
+    """Findings of the data audit that a training may begin with: by name, how many at most.
+
+    ``accept: {duplicates_across_splits: 3}`` lets three such cases pass; a fourth stops it.
+    """
+
+    accept: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, most in self.accept.items():
+            is_count = isinstance(most, int) and not isinstance(most, bool) and most >= 0
+            _need(is_count, f"accept.{name}={most!r} needs a whole number of at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """The book, when to decide on it, what to predict, and the window of rows that is seen.
 
@@ -132,6 +147,7 @@ class DataConfig:
     window: int = 100
     normalize: NormalizeConfig = field(default_factory=NormalizeConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig)
 
     def __post_init__(self) -> None:
         _positive(self, "window")
@@ -320,7 +336,7 @@ class JudgeConfig:
 
 SECTION_NAMES = (
     "run", "data", "model", "training", "callbacks", "stop_rules", "walk_forward", "backtest",
-    "gates", "hub",
+    "gates", "hub", "study",
 )  # fmt: skip
 
 

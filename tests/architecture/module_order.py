@@ -53,6 +53,7 @@ HFRUN = (
     "provenance",
     "models",
     "training",
+    "text_config",
     "config",
     "run_folder",
     "data",

@@ -63,7 +63,7 @@ def test_all_mistakes_are_shown_at_once_with_the_nearest_known_key(tmp_path: Pat
         ("backtest.latency_ns=-1", "latency_ns=-1 needs to be >= 0"),
         ("training.schedule.floor=2", "floor=2"),
         ("nonsense", "needs section.key=value"),
-        ("study.trials=3", "study: unknown key"),
+        ("study.trials=3", "study.trials: unknown key"),
         ("training.stretch=0", "stretch=0 needs to be at least 1"),
         ("training.stretch=x", "training.stretch: got 'x'; needs a whole number"),
         ("training.stretch=true", "training.stretch: got True; needs a whole number"),
@@ -90,7 +90,7 @@ def test_a_walk_forward_without_its_section_says_so() -> None:
 @pytest.mark.parametrize(
     ("option", "instead"),
     [
-        ("train_sampling_strategy=sequential", "set training.stretch or training.loss.balanced"),
+        ("train_sampling_strategy=sequential", "set training.stretch .books., training.length_grouped .texts. or"),
         # an evaluation would lack its metrics, or its loss
         ("prediction_loss_only=true", "fixed by hfrun"),
         ("eval_do_concat_batches=false", "fixed by hfrun"),
