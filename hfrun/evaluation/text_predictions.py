@@ -118,8 +118,8 @@ def _texts(table: pa.Table, path: Path | str) -> list[str]:
     column = table.column("text")
     if column.type not in (pa.string(), pa.large_string()) or column.null_count:
         raise FormatError(
-            f"{path}: column text is {column.type} with {column.null_count} missing; needs strings, "
-            "none missing"
+            f"{path}: column text is {column.type} with {column.null_count} missing; needs "
+            "strings, none missing"
         )
     texts: list[str] = column.to_pylist()
     return texts
