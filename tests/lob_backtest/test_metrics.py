@@ -2,6 +2,7 @@
 
 import doctest
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -9,15 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import lob_backtest.metrics
 from lob_backtest.account import Account, Trades
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.metrics import (
+    CALIBRATION_KEYS,
+    adaptive_calibration_error,
     bars_per_year,
+    bin_numbers,
+    calibration,
+    calibration_metrics,
     classification_metrics,
     confusion_matrix,
+    equal_mass_edges,
     max_drawdown,
+    maximum_calibration_error,
+    money,
+    negative_log_likelihood,
     portfolio_metrics,
     reliability_bins,
     said_classes,
@@ -28,16 +37,18 @@ from lob_backtest.metrics import (
 from tests.lob_backtest.books import META, META_ALWAYS_OPEN
 
 
-def test_the_examples_in_the_docstrings_run() -> None:
-    assert doctest.testmod(lob_backtest.metrics).failed == 0
+@pytest.mark.parametrize("module", [calibration, money])
+def test_the_examples_in_the_docstrings_run(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert (results.failed, results.attempted > 0) == (0, True)
 
 
 def random_predictions(
-    seed: int, n: int, sharpness: float, classes: int = 3
+    seed: int, n: int, sharpness: float, classes: int = 3, width: int = 3
 ) -> tuple[IntArray, FloatArray]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n)
-    logits = rng.normal(size=(n, 3)) * sharpness + np.eye(3)[labels]
+    logits = rng.normal(size=(n, width)) * sharpness + np.eye(width)[labels]
     odds = np.exp(logits)
     return labels, odds / odds.sum(axis=1, keepdims=True)
 
@@ -74,20 +85,31 @@ def test_five_decisions_give_the_figures_computed_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "n", "sharpness", "classes"),
-    [(0, 500, 1.0, 3), (1, 37, 3.0, 3), (2, 200_000, 0.3, 3), (3, 60, 1.0, 2), (4, 9, 2.0, 1)],
+    ("seed", "n", "sharpness", "classes", "width"),
+    [
+        (0, 500, 1.0, 3, 3),
+        (1, 37, 3.0, 3, 3),
+        (2, 200_000, 0.3, 3, 3),
+        (3, 60, 1.0, 2, 3),
+        (4, 9, 2.0, 1, 3),
+        (5, 700, 1.0, 5, 5),
+        (6, 900, 1.0, 60, 77),
+        (7, 300, 1.0, 2, 2),
+    ],
 )
 def test_classification_metrics_equal_scikit_learn(
-    seed: int, n: int, sharpness: float, classes: int
+    seed: int, n: int, sharpness: float, classes: int, width: int
 ) -> None:
     from sklearn import metrics as reference
 
-    labels, probabilities = random_predictions(seed, n, sharpness, classes)
+    labels, probabilities = random_predictions(seed, n, sharpness, classes, width)
     predicted = probabilities.argmax(axis=1)
-    counts = reference.confusion_matrix(labels, predicted, labels=[0, 1, 2])
+    counts = reference.confusion_matrix(labels, predicted, labels=range(width))
     assert confusion_matrix(labels, probabilities).tolist() == counts.tolist()
-    one_hot = np.eye(3)[labels]
-    squares = [reference.mean_squared_error(one_hot[:, c], probabilities[:, c]) for c in range(3)]
+    one_hot = np.eye(width)[labels]
+    squares = [
+        reference.mean_squared_error(one_hot[:, c], probabilities[:, c]) for c in range(width)
+    ]
     expected = {
         "accuracy": reference.accuracy_score(labels, predicted),
         "majority_accuracy": np.bincount(labels).max() / n,
@@ -136,6 +158,79 @@ def test_a_confidence_on_the_edge_belongs_to_the_bin_below() -> None:
     ]
 
 
+def test_calibration_figures_of_five_decisions_by_hand() -> None:
+    # The decisions of the test at the top: confidences 0.8, 0.5, 0.6 right, 0.5 wrong, 1.0 right.
+    labels = np.array([0, 1, 2, 2, 1])
+    probabilities = np.array(
+        [[0.8, 0.1, 0.1], [0.1, 0.5, 0.4], [0.2, 0.2, 0.6], [0.5, 0.3, 0.2], [0.0, 1.0, 0.0]]
+    )
+    figures = calibration_metrics(labels, probabilities)
+    assert list(figures) == list(CALIBRATION_KEYS)
+    assert figures == pytest.approx(
+        {
+            "nll": -np.log([0.8, 0.5, 0.6, 0.2, 1.0]).sum() / 5,
+            "brier": (0.06 + 0.42 + 0.24 + 0.98 + 0) / 5,
+            "ece": (2 * 0 + 0.4 + 0.2 + 0) / 5,
+            "adaptive_ece": (2 * 0 + 0.4 + 0.2 + 0) / 5,  # no more than four confidences differ
+            "mce": 0.4,
+        },
+        abs=1e-12,
+    )
+
+
+@pytest.mark.parametrize(("n", "classes"), [(500, 3), (2210, 5), (1000, 2)])
+def test_log_likelihood_and_equal_mass_bins_equal_scikit_learn(n: int, classes: int) -> None:
+    from sklearn.calibration import calibration_curve
+    from sklearn.metrics import log_loss
+
+    labels, probabilities = random_predictions(8, n, 1.5, classes, classes)
+    nll = negative_log_likelihood(labels, probabilities)
+    assert nll == pytest.approx(log_loss(labels, probabilities, labels=range(classes)), rel=1e-12)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    # 10 divides n, so that scikit-learn's interpolated quantiles part the same decisions
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=10, strategy="quantile")
+    edges = equal_mass_edges(confidence, n_bins=10)
+    place = bin_numbers(confidence, edges)
+    assert np.bincount(place).tolist() == [n // 10] * 10
+    of_bins = [place == number for number in range(10)]
+    assert [correct[own].mean() for own in of_bins] == pytest.approx(accuracy, abs=1e-12)
+    assert [confidence[own].mean() for own in of_bins] == pytest.approx(mean, abs=1e-12)
+
+
+def test_a_true_class_without_probability_costs_a_finite_36_nats() -> None:
+    labels, probabilities = np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]])
+    assert negative_log_likelihood(labels, probabilities) == pytest.approx(52 * np.log(2) / 2)
+
+
+@given(st.lists(st.floats(0.2, 1.0), min_size=1, max_size=80), st.integers(1, 20))
+def test_equal_mass_bins_are_full_whatever_ties_there_are(values: list[float], n_bins: int) -> None:
+    confidence = np.array(values)
+    edges = equal_mass_edges(confidence, n_bins=n_bins)
+    place = bin_numbers(confidence, edges)
+    assert (np.diff(edges) > 0).all()
+    assert set(place.tolist()) == set(range(edges.size - 1))
+    most_ties = np.unique(confidence, return_counts=True)[1].max()
+    assert np.bincount(place).max() <= -(-confidence.size // n_bins) + most_ties - 1
+    assert ((edges[place] < confidence) & (confidence <= edges[place + 1])).all()
+
+
+@given(st.integers(0, 1000), st.integers(1, 60), st.sampled_from([2, 3, 5]))
+def test_calibration_errors_are_in_their_order_whatever_the_predictions(
+    seed: int, n: int, classes: int
+) -> None:
+    labels, probabilities = random_predictions(seed, n, 2.0, classes, classes)
+    figures = calibration_metrics(labels, probabilities)
+    said, confidence = said_classes(probabilities)
+    overall = abs(float((said == labels).mean() - confidence.mean()))
+    # A mean of gaps is at most the largest and at least the gap of the means.
+    for ece in (figures["ece"], figures["adaptive_ece"]):
+        assert overall - 1e-12 <= ece <= 1
+    assert figures["ece"] <= figures["mce"] <= 1
+    assert maximum_calibration_error(labels, probabilities) == figures["mce"]
+    assert adaptive_calibration_error(labels, probabilities) == figures["adaptive_ece"]
+
+
 @pytest.mark.parametrize(
     ("labels", "probabilities", "message"),
     [
@@ -143,6 +238,10 @@ def test_a_confidence_on_the_edge_belongs_to_the_bin_below() -> None:
         ([0, -1], np.full((2, 3), 1 / 3), r"1 of 2 labels are not 0, 1 or 2 \(first -1\)"),
         ([0, 1], np.full((3, 3), 1 / 3), r"shape \(3, 3\); needs \(2, 3\)"),
         ([0], np.array([[np.nan, 0.5, 0.5]]), "1 of 3 probabilities are NaN"),
+        ([0, 5], np.full((2, 5), 0.2), r"1 of 2 labels are not 0 to 4 \(first 5\)"),
+        ([0, 2], np.full((2, 2), 0.5), r"1 of 2 labels are not 0 or 1 \(first 2\)"),
+        ([0, 0], np.ones((2, 1)), r"shape \(2, 1\); needs \(2, C\) with C >= 2"),
+        ([0, 0], np.ones(2), r"shape \(2,\); needs \(2, C\) with C >= 2"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(
@@ -253,9 +352,13 @@ def test_sortino_by_hand() -> None:
     assert found == pytest.approx(2 * 0.0025 / (0.0005 / 4) ** 0.5, rel=1e-12)
 
 
-@given(st.lists(st.tuples(*[st.sampled_from([0.0, 0.2, 0.4, 1 / 3])] * 3), min_size=1))
-def test_the_said_class_is_the_first_of_the_most_probable(rows: list[tuple[float, ...]]) -> None:
-    probabilities = np.array(rows)
+@pytest.mark.parametrize("classes", [2, 3, 6])
+@given(data=st.data())
+def test_the_said_class_is_the_first_of_the_most_probable(
+    classes: int, data: st.DataObject
+) -> None:
+    shares = st.sampled_from([0.0, 0.2, 0.4, 1 / 3])
+    probabilities = np.array(data.draw(st.lists(st.tuples(*[shares] * classes), min_size=1)))
     said, confidence = said_classes(probabilities)
     assert said.tolist() == np.argmax(probabilities, axis=1).tolist()
     assert confidence.tolist() == probabilities.max(axis=1).tolist()
