@@ -6,17 +6,18 @@ from transformers import EvalPrediction
 
 from lob_backtest.metrics import classification_metrics
 
-REPORTED = ("accuracy", "f1_weighted", "f1_macro", "mcc", "majority_accuracy")
+REPORTED = ("accuracy", "f1_weighted", "f1_macro", "mcc", "majority_accuracy", "ece", "brier")
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """For ``Trainer(compute_metrics=...)``, which puts ``eval_`` before each name.
 
     Published scores mix averages of F1, so both stand here, beside the accuracy of always
-    saying the most frequent class.
+    saying the most frequent class. ECE and the Brier score tell of the probabilities, which can
+    become worse while the classes become better.
 
     Args:
-        prediction: logits ``(N, 3)`` and labels ``(N,)``. Where a logit is not finite, as after
+        prediction: logits ``(N, C)`` and labels ``(N,)``. Where a logit is not finite, as after
             a run diverged, every figure is NaN: there is no class to compare.
     """
     logits = prediction.predictions

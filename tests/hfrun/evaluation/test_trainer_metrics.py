@@ -13,10 +13,16 @@ from hfrun.evaluation import metrics
 from hfrun.evaluation.metrics import compute_metrics, softmax
 
 
-def test_metrics_equal_scikit_learns() -> None:
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_metrics_equal_scikit_learns(classes: int) -> None:
     rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(200, 3)).astype(np.float32), rng.integers(0, 3, 200)
-    guesses = logits.argmax(axis=1)
+    logits = rng.normal(size=(200, classes)).astype(np.float32)
+    labels, guesses = rng.integers(0, classes, 200), logits.argmax(axis=1)
+    probabilities = scipy_softmax(logits.astype(np.float64), axis=1)
+    confidence, is_right = probabilities.max(axis=1), guesses == labels
+    # ceil: bins of a fifteenth are open below and closed above
+    place = np.ceil(confidence * 15)
+    gaps = [abs((is_right - confidence)[place == b].sum()) for b in range(1, 16)]
     assert compute_metrics(EvalPrediction(logits, labels)) == pytest.approx(
         {
             "accuracy": accuracy_score(labels, guesses),
@@ -24,6 +30,8 @@ def test_metrics_equal_scikit_learns() -> None:
             "f1_macro": f1_score(labels, guesses, average="macro"),
             "mcc": matthews_corrcoef(labels, guesses),
             "majority_accuracy": np.bincount(labels).max() / 200,
+            "ece": sum(gaps) / 200,
+            "brier": ((probabilities - np.eye(classes)[labels]) ** 2).sum(axis=1).mean(),
         }
     )
 
