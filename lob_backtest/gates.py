@@ -9,12 +9,16 @@
     calibration       probabilities that mean what they say (optional)
     backtest          net return, drawdown and Sharpe ratio against a strategy, after costs
 
+One test set without time, as of texts, has no folds to leave out and nothing to trade: its windows
+and its backtest are not judged, and its lift must be beyond its own interval instead.
+
 The gates read the report's figures and nothing else, so a written report can be judged again.
 A required gate whose figures are missing fails: what was not shown is not assumed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import fmean, stdev
 from typing import Any, Literal
 
@@ -34,6 +38,11 @@ GATE_NAMES = (
     "calibration",
     "backtest",
 )
+_NONE_IN_ONE_TEST = {
+    "window_pass_rate": "one test set of texts has no windows",
+    "window_stability": "one test set of texts has no windows",
+    "backtest": "texts are not traded",
+}
 # Limits are decimal numbers: 0.52 reaches 0.50 + 0.02 although binary arithmetic may miss it.
 _ROUNDING = 1e-12
 
@@ -69,8 +78,9 @@ def judge(
     aggregate: Figures,
     rules: GatesConfig,
     training: TrainingFigures | None = None,
+    one_test: Figures | None = None,
 ) -> list[Gate]:
-    """Judge a walk-forward by every gate, in the order of ``GATE_NAMES``.
+    """Judge a walk-forward, or one test set, by every gate, in the order of ``GATE_NAMES``.
 
     Args:
         folds: the report's folds; of each ``n``, ``f1_weighted`` and ``baselines`` with the same;
@@ -79,6 +89,8 @@ def judge(
         rules: the limits, and the gates that are off.
         training: what the training run knows; without it ``train_eval_gap`` and ``grad_norm``
             fail unless they are off.
+        one_test: of one test set without time the report's ``paired``: by baseline, the model's
+            lead over it in ``f1_weighted``, with ``difference, low, high``.
 
     Raises:
         GateError: an unknown gate in ``rules.off``, or a baseline that was not scored.
@@ -94,6 +106,11 @@ def judge(
         "calibration": lambda: _calibration(aggregate, rules),
         "backtest": lambda: _backtest(aggregate, rules),
     }
+    if one_test is not None:
+        judges |= {
+            "f1_lift": lambda: _f1_lift_of_one_test(folds, aggregate, rules, one_test),
+            **{name: partial(_left_out, name, why) for name, why in _NONE_IN_ONE_TEST.items()},
+        }
     return [
         _left_out(name, "switched off by name in gates.off")
         if name in rules.off
@@ -176,6 +193,28 @@ def _f1_lift(folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig) -
         f"both lifts need to be at least {rules.f1_lift:+.3f}"
     )
     return _judged("f1_lift", passed, value, rules.f1_lift, reason)
+
+
+def _f1_lift_of_one_test(
+    folds: Sequence[Figures], aggregate: Figures, rules: GatesConfig, leads: Figures
+) -> Gate:
+    """There is no fold to leave out: what must hold beside the lift is that it is not by luck."""
+    limit, name = rules.f1_lift, classification_baseline(aggregate, rules.baseline)
+    if name is None:
+        return _unjudged("f1_lift", limit, "no baseline was scored; score at least one")
+    lead = (leads.get(name) or {}).get("f1_weighted") or {}
+    if lead.get("low") is None or lead.get("high") is None:
+        count = sum(fold["n"] for fold in folds)
+        return _unjudged("f1_lift", limit, f"{count} texts are too few for an interval of the lift")
+    value = _lift(folds, name)
+    passed = value >= limit - _ROUNDING and lead["low"] > 0
+    reason = (
+        f"weighted F1 is {_mean_f1(folds, None):.3f} against {_mean_f1(folds, name):.3f} of {name}"
+        f"{_guesses(folds, name)} ({value:+.3f}; against {name} the interval is {lead['low']:+.3f} "
+        f"to {lead['high']:+.3f}); the lift needs to be at least {limit:+.3f}, and its interval "
+        "above 0"
+    )
+    return _judged("f1_lift", passed, value, limit, reason)
 
 
 def _train_eval_gap(

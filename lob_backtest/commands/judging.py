@@ -30,6 +30,7 @@ def _judged(report: dict[str, Any], rules: GatesConfig) -> dict[str, Any]:
         aggregate=report["aggregate"],
         rules=rules,
         training=None if training is None else training_from(training),
+        one_test=report["paired"] if report.get("kind") == "text" else None,
     )
     return {
         "verdict": verdict(gates, alarms=report.get("alarms") or []),
