@@ -68,7 +68,7 @@ def report_page(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     return document(
         f"{title_of(report)}: {report['verdict']}",
-        [header(report), verdict_and_alarms(report), tiles(report), _contents(sections), *sections],
+        [header(report), verdict_and_alarms(report), tiles(report), contents(sections), *sections],
         footer="Made by lob-backtest from report.json.",
     )
 
@@ -84,7 +84,7 @@ def document(title: str, parts: list[str], *, footer: str) -> str:
     )
 
 
-def _contents(sections: list[str]) -> str:
+def contents(sections: list[str]) -> str:
     """Links to the parts that the page has."""
     links = []
     for part in sections:

@@ -46,10 +46,11 @@ def title_of(report: Mapping[str, Any]) -> str:
 
 def verdict_and_alarms(report: Mapping[str, Any]) -> str:
     """The verdict, and beside it what the leak alarms say: as loud, where one is raised."""
-    return f'<div class="first">{_verdict(report)}{_alarms(report)}</div>'
+    return f'<div class="first">{verdict_box(report)}{_alarms(report)}</div>'
 
 
-def _verdict(report: Mapping[str, Any]) -> str:
+def verdict_box(report: Mapping[str, Any]) -> str:
+    """The verdict, with the gates that stand against it."""
     required = [gate for gate in report["gates"] if gate["required"]]
     failed = [f"\u201c{_gate_title(gate)}\u201d" for gate in required if not gate["passed"]]
     passed = report["verdict"] == "pass"
@@ -97,10 +98,15 @@ def _alarms(report: Mapping[str, Any]) -> str:
 
 def tiles(report: Mapping[str, Any]) -> str:
     """The main figures, each with its interval."""
+    return tile_boxes(_tiles(report))
+
+
+def tile_boxes(found: Sequence[Tile]) -> str:
+    """Figures in boxes beside each other: a name, the value, and small print."""
     items = "".join(
         f'<div class="card tile"><dt>{text(name)}</dt><dd>{text(value)}<small>{text(small)}</small>'
         "</dd></div>"
-        for name, value, small in _tiles(report)
+        for name, value, small in found
     )
     return f'<dl class="tiles">{items}</dl>'
 

@@ -100,6 +100,7 @@ STRATEGY_TITLES = {
     "imbalance": "book imbalance",
     "logistic": "logistic regression",
     "boosting": "gradient boosting",
+    "tfidf_logistic": "words and pairs of words",
     "buy_and_hold": "buy and hold",
     "flat": "flat",
 }
