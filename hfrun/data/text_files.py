@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hfrun.data.text_lines import AT, BARS, numbered_lines, read_at, read_bars, read_json_lines
 from hfrun.data.text_rows import LabelledRows
-from hfrun.data.text_tables import delimiter_of, read_csv, read_parquet
+from hfrun.data.text_tables import DELIMITERS, read_csv, read_parquet
 from hfrun.errors import DataError
 
 _OF_SUFFIX = {
@@ -130,11 +130,13 @@ def _by_content(content: str, where: str, *, text_column: str, label_column: str
     raise DataError(
         f"{where}: got lines that are neither LABEL ||| text nor text@label, nor JSON, and no "
         f"header with the columns {text_column!r} and {label_column!r}; set data.format, and "
-        "data.text_column and data.label_column to the names in the header"
+        "data.text_column and data.label_column to the names in the header (without one, to "
+        "places counted from 0)"
     )
 
 
 def _has_columns(header: str, *columns: str) -> bool:
-    return set(columns) <= {
-        name.strip().strip('"') for name in header.split(delimiter_of(header, *columns))
-    }
+    return any(
+        {name.strip().strip('"') for name in header.split(delimiter)}.issuperset(columns)
+        for delimiter in DELIMITERS
+    )

@@ -1,6 +1,6 @@
 """From labels as written to the numbers of classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +52,13 @@ def label_ids(rows: LabelledRows, names: tuple[str, ...]) -> IntArray:
     A label that is no name but a whole number counts into the names, and so do true and false
     into two of them; not where the names are numbers themselves (``1`` to ``5``).
 
+    Args:
+        rows: of any part; a column that numbers its classes may have other names for them, if
+            they are as many.
+        names: of the classes.
+
     Raises:
-        DataError: other names are given to the classes of a column, and not as many.
+        DataError: a column numbers its classes, and they are others.
     """
     known = {_key(name): number for number, name in enumerate(names)}
     if rows.names is not None and not set(rows.names) & set(names):
@@ -69,11 +74,6 @@ def label_ids(rows: LabelledRows, names: tuple[str, ...]) -> IntArray:
         known = {**truths, **counted, **known}
     of_label = {raw: known.get(_key(raw), UNKNOWN) for raw in set(rows.raw_labels)}
     return np.array([of_label[raw] for raw in rows.raw_labels], dtype=np.int64)
-
-
-def all_ids(parts: Mapping[str, LabelledRows], names: tuple[str, ...]) -> dict[str, IntArray]:
-    """``label_ids`` of every part."""
-    return {part: label_ids(rows, names) for part, rows in parts.items()}
 
 
 def _key(raw: str) -> str:

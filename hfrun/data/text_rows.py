@@ -73,7 +73,7 @@ def as_text(value: Any, where: str) -> str:
     """One cell of a text column; null is the empty text, of which the audit speaks.
 
     Raises:
-        DataError: it is no text.
+        DataError: it is no text, or none that UTF-8 can say.
     """
     if value is None:
         return ""
@@ -82,6 +82,13 @@ def as_text(value: Any, where: str) -> str:
             f"{where}: got a text of type {type(value).__name__}: {shortened(str(value))}; needs "
             "a string; set data.text_column to the column of the texts"
         )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{where}: got half of a surrogate pair in {shortened(value)}; no tokenizer can read "
+            "it; mend the text"
+        ) from None
     return value
 
 

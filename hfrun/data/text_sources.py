@@ -1,6 +1,7 @@
 """Splits of a ``datasets`` folder or hub id, as labelled rows."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from hfrun.errors import DataError
 if TYPE_CHECKING:
     import datasets
 
+_HUB_ID = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)
+_OF_FILES = (".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz")
 # Names that datasets commonly have for the parts, where the config names none.
 USUAL = {
     "train": ("train", "training"),
@@ -30,25 +33,65 @@ def load_source(source: str, subset: str | None = None) -> dict[str, "datasets.D
     """
     import datasets
 
+    _check_place(source, subset)
     try:
-        found = _saved(Path(source)) or datasets.load_dataset(source, subset)
+        found = datasets.load_from_disk(source) if _is_saved(source) else _built(source, subset)
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise DataError(
-            f"{source}: no file, and no dataset that can be loaded: {_first_line(error)}; give a "
-            "file, a folder that save_to_disk wrote or that holds csv, jsonl or Parquet files, or "
-            "a hub id; without the public hub set HF_ENDPOINT to a hub that has it"
+            f"{source}: cannot be loaded as a dataset: {_in_one_line(error)}; {_what_to_do(source)}"
         ) from None
     if isinstance(found, datasets.Dataset):
         return {"train": found}
     return {str(name): split for name, split in found.items()}
 
 
-def _saved(folder: Path) -> "datasets.Dataset | datasets.DatasetDict | None":
+def _check_place(source: str, subset: str | None) -> None:
+    """Refuse what ``datasets`` would look for on a hub in vain, or silently not use."""
+    if Path(source).is_file():
+        raise DataError(f"{source}: is a file; data.format=dataset needs a folder or a hub id")
+    is_folder = Path(source).is_dir()
+    if not is_folder and (not _HUB_ID.fullmatch(source) or Path(source).suffix in _OF_FILES):
+        raise DataError(
+            f"{source}: there is no such file or folder; a path is taken from the folder in which "
+            "the command is run"
+        )
+    if subset is not None and _is_saved(source):
+        raise DataError(
+            f"{source}: got data.subset={subset}, but save_to_disk wrote this folder with one "
+            "subset; leave data.subset out"
+        )
+
+
+def _is_saved(source: str) -> bool:
+    return any((Path(source) / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+
+def _built(source: str, subset: str | None) -> "datasets.DatasetDict":
     import datasets
 
-    if (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file():
-        return datasets.load_from_disk(str(folder))
-    return None
+    builder = datasets.load_dataset_builder(source, subset)
+    # pandas would read the texts None, null, nan and NA as missing.
+    if hasattr(builder.config, "keep_default_na"):
+        return datasets.load_dataset(source, subset, keep_default_na=False)
+    return datasets.load_dataset(source, subset)
+
+
+def _what_to_do(source: str) -> str:
+    if Path(source).is_dir():
+        return (
+            "needs a folder that save_to_disk wrote, or that holds csv, jsonl or Parquet files; "
+            "of several subsets data.subset names one"
+        )
+    return (
+        "needs the id of a dataset on the hub that HF_ENDPOINT names (the public one where it is "
+        "not set), a token in HF_TOKEN if it is private, and data.subset if it has several; "
+        "without a network give a file or a folder"
+    )
+
+
+def _in_one_line(error: BaseException) -> str:
+    cause = error.__cause__ or error  # a generation error says only that there was one
+    return f"{type(cause).__name__}: {' '.join(str(cause).split()) or 'no reason given'}"
 
 
 def rows_of(
@@ -66,10 +109,8 @@ def rows_of(
     place_of(label_column, columns, key="label_column", where=where)
     feature = split.features[label_column]
     names = tuple(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-    plain = split.with_format(None)
-    return rows_of_columns(
-        list(plain[text_column]), list(plain[label_column]), names=names, where=where
-    )
+    found = split.select_columns([text_column, label_column]).with_format(None)[:]
+    return rows_of_columns(found[text_column], found[label_column], names=names, where=where)
 
 
 def chosen_splits(
@@ -118,7 +159,3 @@ def digest_of(rows: LabelledRows) -> str:
             data = part.encode("utf-8", "surrogatepass")
             digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"

@@ -1,5 +1,6 @@
 """Random parts of one source of texts, alike in their classes, with equal texts kept together."""
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter
@@ -38,7 +39,8 @@ def random_split(
     """Row numbers of each part, each in the order of the source.
 
     Texts that are equal when ``normalized`` are one group, and a group is in one part. Groups of
-    one class are put in random order, and the parts are cut from it one after the other:
+    one class are put in the order of a hash of the seed and the text, which depends neither on
+    the order of the source nor on other texts, and the parts are cut from it one after the other:
 
         class a   0 1 2 3 4 5 6 | 7 | 8 9      shares 0.7, 0.1, 0.2 of its texts
         class b   0 1 2 | | 3                  rounded so that the parts of all classes add up
@@ -53,12 +55,11 @@ def random_split(
         seed: of the draw.
     """
     groups = _groups(texts, raw_labels)
-    rng = np.random.default_rng(seed)
     bounds = np.cumsum(list(shares.values()))
     found: dict[str, list[int]] = {part: [] for part in shares}
     before = 0
     for label in sorted(groups):
-        drawn = [groups[label][place] for place in rng.permutation(len(groups[label]))]
+        drawn = sorted(groups[label], key=lambda rows: _hash(texts[rows[0]], seed))
         size = sum(map(len, drawn))
         cuts = np.rint(bounds * (before + size)) - np.rint(bounds * before)
         cuts = np.minimum(np.maximum.accumulate(np.maximum(cuts, 1)), size)
@@ -78,6 +79,10 @@ def _groups(texts: Sequence[str], raw_labels: Sequence[str]) -> dict[str, list[l
         label = min((raw_labels[row] for row in rows), key=lambda name: (count[name], name))
         found.setdefault(label, []).append(rows)
     return found
+
+
+def _hash(text: str, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} {normalized(text)}".encode(), digest_size=16).digest()
 
 
 def _deal(groups: Sequence[list[int]], cuts: Sequence[float], parts: Sequence[list[int]]) -> None:

@@ -6,41 +6,42 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from hfrun.data.text_rows import LabelledRows, as_text, as_written, place_of, shortened
 from hfrun.errors import DataError
 
-_DELIMITERS = (",", "\t", ";", "|")
+DELIMITERS = (",", "\t", ";", "|")
 
 
 def read_csv(content: str, *, where: str, text_column: str, label_column: str) -> LabelledRows:
     """Columns by the names in the first line, between commas, tabs, semicolons or bars.
 
-    Quotes are as RFC 4180 has them: a quoted field may hold delimiters, doubled quotes and ends
-    of lines. In a file with tabs, of which every line has the same number, a quote that does not
-    enclose its whole field is a sign of the text.
+    Columns that are whole numbers, where no header has these names, are places counted from 0 in a
+    file without a header. Quotes are as RFC 4180 has them: a quoted field may hold delimiters,
+    doubled quotes and ends of lines. In a file with tabs, of which every line has the same number,
+    a quote that does not enclose its whole field is a sign of the text.
 
     Raises:
-        DataError: a column is not there, a row has another number of fields than the header, or
+        DataError: a column is not there, a row has another number of fields than the first, or
             a quote is left open.
     """
     if not content.strip():
         return LabelledRows(texts=(), raw_labels=())
-    delimiter = delimiter_of(content, text_column, label_column)
-    rows = _records(content, delimiter, where)
-    _, header = next(rows)
-    header = [name.strip() for name in header]
-    text = place_of(text_column, header, key="text_column", where=where)
-    label = place_of(label_column, header, key="label_column", where=where)
-    found = []
-    for number, row in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"{where}:{number}: got {len(row)} fields, the header has {len(header)}: "
-                f"{shortened(delimiter.join(row))}; a text with {delimiter!r} in it needs quotes"
-            )
-        found.append((row[text], row[label].strip()))
+    columns = (text_column, label_column)
+    rows = _records(content, delimiter_of(content, *columns), where)
+    number, header = next(rows)
+    places = _places(header, columns)
+    if places is not None:
+        rows = chain([(number, header)], rows)
+    else:
+        names = [name.strip() for name in header]
+        places = (
+            place_of(text_column, names, key="text_column", where=where),
+            place_of(label_column, names, key="label_column", where=where),
+        )
+    found = [_chosen(row, places, len(header), f"{where}:{number}") for number, row in rows]
     texts, raw_labels = zip(*found, strict=True) if found else ((), ())
     return LabelledRows(texts=tuple(texts), raw_labels=tuple(raw_labels))
 
@@ -48,11 +49,29 @@ def read_csv(content: str, *, where: str, text_column: str, label_column: str) -
 def delimiter_of(content: str, *columns: str) -> str:
     """The sign that splits the first line so that the columns are there; else the commonest."""
     header = content.lstrip("\r\n").partition("\n")[0].rstrip("\r")
-    for delimiter in _DELIMITERS:
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter))]
-        if all(column in names for column in columns):
+    for delimiter in DELIMITERS:
+        names = next(csv.reader([header], delimiter=delimiter))
+        if {name.strip() for name in names}.issuperset(columns):
             return delimiter
-    return max(_DELIMITERS, key=header.count)
+    return "\t" if "\t" in header else max(DELIMITERS, key=header.count)
+
+
+def _places(header: list[str], columns: tuple[str, str]) -> tuple[int, int] | None:
+    """Where the columns stand if they are numbers of places; None if they are names."""
+    if any(column in header or not column.isdecimal() for column in columns):
+        return None
+    text, label = (int(column) for column in columns)
+    return (text, label) if max(text, label) < len(header) else None
+
+
+def _chosen(row: list[str], places: tuple[int, int], width: int, place: str) -> tuple[str, str]:
+    if len(row) != width:
+        raise DataError(
+            f"{place}: got {len(row)} fields, the first line has {width}: {shortened(str(row))}; "
+            "a text with the delimiter in it needs quotes"
+        )
+    text, label = places
+    return row[text], row[label].strip()
 
 
 def _records(content: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
@@ -107,17 +126,16 @@ def read_parquet(data: bytes, *, where: str, text_column: str, label_column: str
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-    except pa.ArrowException as error:
+        table = pq.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where}: not a Parquet file that can be read: {error}") from None
-    columns = list(file.schema_arrow.names)
-    place_of(text_column, columns, key="text_column", where=where)
-    place_of(label_column, columns, key="label_column", where=where)
-    table = file.read([text_column, label_column])
+    columns = table.column_names
+    text = place_of(text_column, columns, key="text_column", where=where)
+    label = place_of(label_column, columns, key="label_column", where=where)
     return rows_of_columns(
-        table.column(text_column).to_pylist(),
-        table.column(label_column).to_pylist(),
-        names=_class_names(file.schema_arrow.metadata, label_column),
+        table.column(text).to_pylist(),
+        table.column(label).to_pylist(),
+        names=_class_names(table.schema.metadata, label_column),
         where=where,
     )
 

@@ -1,6 +1,7 @@
 """The labelled texts of a run: train, validation and test."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ from hfrun.data.text_rows import LabelledRows
 from hfrun.data.text_sources import chosen_splits, digest_of, load_source, rows_of
 from hfrun.data.text_split import random_split
 from hfrun.errors import DataError
-from hfrun.text_config import TextDataConfig
+from hfrun.text_config import TextDataConfig, TextSplitConfig
 from lob_backtest.errors import ConfigError
+from lob_backtest.progress import announce
 
 if TYPE_CHECKING:
     import datasets
@@ -97,24 +99,32 @@ def read_splits(data: TextDataConfig) -> TextSplits:
         part: TextPart(texts=rows.texts, labels=label_ids(rows, names), raw_labels=rows.raw_labels)
         for part, rows in found.items()
     }
-    return TextSplits(**parts, label_names=names, fingerprints=tuple(fingerprints))
+    splits = TextSplits(**parts, label_names=names, fingerprints=tuple(fingerprints))
+    _check_train(splits.train, names)
+    return splits
+
+
+def _check_train(train: TextPart, names: tuple[str, ...]) -> None:
+    if len(train) and (train.labels == UNKNOWN).all():
+        some = ", ".join(map(repr, sorted(set(train.raw_labels))[:5]))
+        raise DataError(
+            f"train: none of its {len(train)} labels is one of the classes {', '.join(names)}: "
+            f"got {some}; give data.labels the names that the file has, in the order of the "
+            "logits, or set data.label_column"
+        )
 
 
 _Found = tuple[dict[str, LabelledRows], list[dict[str, Any]]]
 
 
 def _from_files(data: TextDataConfig) -> _Found:
+    """A file or a dataset of one split for each part."""
     found, fingerprints = {}, []
     for part, path in _named(data).items():
-        place = _filled(path or "", f"data.{part}")
-        if data.format == "dataset" or Path(place).is_dir():
-            splits = load_source(place, data.subset)
-            if len(splits) > 1:
-                raise DataError(
-                    f"{path}: got the splits {', '.join(splits)} for data.{part}; give the folder "
-                    f"as data.source, and the name of a split as data.{part}"
-                )
-            rows = _rows_of(next(iter(splits.values())), data, f"{path}")
+        path = str(path)  # the config has seen that there is one
+        place = _filled(path, f"data.{part}")
+        if data.format == "dataset" or (data.format == "auto" and Path(place).is_dir()):
+            rows = _only_split(place, path, part, data)
             digest = digest_of(rows)
         else:
             rows, digest = _read_file(place, data)
@@ -123,45 +133,73 @@ def _from_files(data: TextDataConfig) -> _Found:
     return found, fingerprints
 
 
+def _only_split(place: str, path: str, part: str, data: TextDataConfig) -> LabelledRows:
+    splits = load_source(place, data.subset)
+    if len(splits) > 1:
+        raise DataError(
+            f"{path}: got the splits {', '.join(splits)} for data.{part}; give the folder as "
+            f"data.source, and the name of one split as data.{part}"
+        )
+    return _rows_of(next(iter(splits.values())), data, path)
+
+
 def _from_source(data: TextDataConfig) -> _Found:
+    """One file, or the splits of a dataset; parts that have none are drawn from train."""
     source = str(data.source)
     place = _filled(source, "data.source")
-    if data.format != "dataset" and Path(place).is_file():
-        named = [part for part, name in _named(data).items() if name is not None]
-        if named:
+    is_dataset = data.format == "dataset" or (data.format == "auto" and not Path(place).is_file())
+    rows_of_split, chosen = (
+        _splits_of(place, source, data) if is_dataset else _one_file(place, source, data)
+    )
+    missing = [part for part in PARTS if part not in chosen]
+    fingerprints = []
+    for part, split in chosen.items():
+        rows, digest = rows_of_split[split]
+        parts = ", ".join(["train", *missing] if part == "train" else [part])
+        of_split = {"split": split} if is_dataset else {}
+        fingerprints.append({**_fingerprint(source, digest, rows, parts), **of_split})
+    found = {part: rows_of_split[split][0] for part, split in chosen.items()}
+    if missing:
+        found |= _drawn(found["train"], missing, data.split)
+        if is_dataset:
+            announce(f"{source}: no split for {' and '.join(missing)}: drawn from train")
+    return {part: found[part] for part in PARTS}, fingerprints
+
+
+_Splits = tuple[dict[str, tuple[LabelledRows, str]], dict[str, str]]
+
+
+def _one_file(place: str, source: str, data: TextDataConfig) -> _Splits:
+    for part, name in _named(data).items():
+        if name is not None:
             raise ConfigError(
-                f"data.{named[0]}: data.source is one file, {source}, which data.split splits; "
-                "give a file for each part, or the source alone"
+                f"data.{part}: data.source is one file, {source}, which data.split splits; leave "
+                f"data.{part} out, or give a file for each part and no source"
             )
-        rows, digest = _read_file(place, data)
-        splits, chosen = {"all": rows}, {"train": "all"}
-        fingerprints = [_fingerprint(source, digest, rows, ", ".join(PARTS))]
-    else:
-        loaded = load_source(place, data.subset)
-        chosen = chosen_splits(loaded, _named(data), where=source)
-        splits = {
-            name: _rows_of(loaded[name], data, f"{source}, split {name}")
-            for name in chosen.values()
-        }
-        fingerprints = [
-            {**_fingerprint(source, digest_of(splits[name]), splits[name], part), "split": name}
-            for part, name in chosen.items()
-        ]
-    return _completed({part: splits[name] for part, name in chosen.items()}, data), fingerprints
+    return {"all": _read_file(place, data)}, {"train": "all"}
 
 
-def _completed(found: dict[str, LabelledRows], data: TextDataConfig) -> dict[str, LabelledRows]:
-    """Draw the parts for which the source has no split from train, in proportion to the shares."""
-    missing = [part for part in PARTS if part not in found]
-    if not missing:
-        return {part: found[part] for part in PARTS}
-    shares = {part: float(getattr(data.split, part)) for part in ("train", *missing)}
-    if len(missing) == 1:  # the whole split is used: the third share is no part of it
+def _splits_of(place: str, source: str, data: TextDataConfig) -> _Splits:
+    loaded = load_source(place, data.subset)
+    chosen = chosen_splits(loaded, _named(data), where=source)
+    found = {
+        name: _rows_of(loaded[name], data, f"{source}, split {name}") for name in chosen.values()
+    }
+    return {name: (rows, digest_of(rows)) for name, rows in found.items()}, chosen
+
+
+def _drawn(
+    rows: LabelledRows, missing: Sequence[str], split: TextSplitConfig
+) -> dict[str, LabelledRows]:
+    """Train and the parts that are missing, from what the source has for train.
+
+    Where it has a part of its own, the rest is used whole, in proportion to the shares.
+    """
+    shares = {part: float(getattr(split, part)) for part in ("train", *missing)}
+    if len(shares) < len(PARTS):
         shares = {part: share / sum(shares.values()) for part, share in shares.items()}
-    source = found["train"]
-    drawn = random_split(source.texts, source.raw_labels, shares=shares, seed=data.split.seed)
-    found = {**found, **{part: source.take(rows) for part, rows in drawn.items()}}
-    return {part: found[part] for part in PARTS}
+    drawn = random_split(rows.texts, rows.raw_labels, shares=shares, seed=split.seed)
+    return {part: rows.take(numbers) for part, numbers in drawn.items()}
 
 
 def _named(data: TextDataConfig) -> dict[str, str | None]:
@@ -169,6 +207,11 @@ def _named(data: TextDataConfig) -> dict[str, str | None]:
 
 
 def _read_file(place: str, data: TextDataConfig) -> tuple[LabelledRows, str]:
+    if data.subset is not None:
+        raise ConfigError(
+            f"data.subset: {data.subset} is for a dataset with subsets, and {place} is one file; "
+            "leave it out"
+        )
     return read_text_file(
         Path(place),
         kind=data.format,
