@@ -21,7 +21,15 @@ import numpy as np
 
 from hfrun.evaluation.text_predictions import TextPredictions
 from lob_backtest.book import FloatArray, IntArray
-from lob_backtest.metrics import ECE_BINS
+from lob_backtest.metrics import (
+    ECE_BINS,
+    bin_numbers,
+    classification_metrics,
+    log_losses,
+    maximum_calibration_error,
+    negative_log_likelihood,
+    said_classes,
+)
 from lob_backtest.resampling.cells import Cells, totals
 from lob_backtest.resampling.draw import Draw, Intervals, Path, intervals_of
 from lob_backtest.sections.confidence import share_interval
@@ -29,20 +37,18 @@ from lob_backtest.sections.confidence import share_interval
 KEYS = ("accuracy", "majority_accuracy", "f1_weighted", "f1_macro", "mcc", "ece", "mce", "brier",
         "nll")  # fmt: skip
 MODEL = "model"
-# The smallest probability that a label is taken to have had, as in scikit-learn's log_loss: one
-# text of a class that train did not have would make the mean endless.
-_LEAST = float(np.finfo(np.float64).eps)
-_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)[1:-1]
+_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)
 _UPPER = {"mce": 1.0, "nll": np.inf}
 
 
 def text_figures(table: TextPredictions) -> dict[str, float]:
     """Every figure of ``KEYS`` over texts that are all labelled."""
-    cells = Cells.of(np.zeros(table.n, dtype=np.int64), most=1)
-    values = _figures(
-        text_sums(table, cells, np.arange(table.n))[None], n_classes=len(table.label_names)
-    )[0]
-    return dict(zip(KEYS, values.tolist(), strict=True))
+    found = {
+        **classification_metrics(table.labels, table.probabilities),
+        "mce": maximum_calibration_error(table.labels, table.probabilities),
+        "nll": negative_log_likelihood(table.labels, table.probabilities),
+    }
+    return {key: found[key] for key in KEYS}
 
 
 def text_intervals(
@@ -101,7 +107,7 @@ def mcnemar(model: TextPredictions, other: TextPredictions) -> dict[str, float]:
     """
     from scipy.special import bdtr
 
-    ours, theirs = (np.argmax(t.probabilities, axis=1) == t.labels for t in (model, other))
+    ours, theirs = (said_classes(t.probabilities)[0] == t.labels for t in (model, other))
     only_model, only_other = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
     tosses = only_model + only_other
     p_value = 2 * float(bdtr(min(only_model, only_other), tosses, 0.5)) if tosses else 1.0
@@ -127,8 +133,8 @@ def text_sums(table: TextPredictions, cells: Cells, order: IntArray) -> FloatArr
     """
     labels, probabilities = table.labels[order], table.probabilities[order]
     n_classes = probabilities.shape[1]
-    said, confidence = np.argmax(probabilities, axis=1), probabilities.max(axis=1)
-    place = np.searchsorted(_EDGES, confidence, side="left")
+    said, confidence = said_classes(probabilities)
+    place = bin_numbers(confidence, _EDGES)
     right = np.equal(said, labels).astype(np.float64)
     of_label = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     error = np.einsum("nc,nc->n", probabilities, probabilities) - 2 * of_label + 1
@@ -140,7 +146,7 @@ def text_sums(table: TextPredictions, cells: Cells, order: IntArray) -> FloatArr
             cells.counts(place, ECE_BINS, right - confidence),
             cells.counts(place, ECE_BINS),
             cells.sums(error),
-            cells.sums(-np.log(np.maximum(of_label, _LEAST))),
+            cells.sums(log_losses(labels, probabilities)),
         ]
     )
 

@@ -23,16 +23,17 @@ from hfrun.evaluation.text_figures import (
 from hfrun.evaluation.text_predictions import TextPredictions
 from hfrun.evaluation.text_sections import (
     confidence_section,
-    confusion_of,
     errors_section,
     lengths_section,
     per_class_section,
     reliability_section,
     shares_of,
 )
+from lob_backtest.book import IntArray
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import PredictionsError
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
+from lob_backtest.metrics import confusion_matrix
 from lob_backtest.resampling.draw import LEVEL, Intervals
 from lob_backtest.strict_yaml import as_dict
 from lob_backtest.training_figures import TrainingFigures
@@ -73,6 +74,7 @@ def judge_texts(
     check_rules(gates, baselines=list(baselines))
     tables = _contenders(test, baselines)
     model = tables[MODEL]
+    confusion = confusion_matrix(model.labels, model.probabilities)
     figures = {name: text_figures(table) for name, table in tables.items()}
     rng = np.random.default_rng(seed)
     intervals = text_intervals(tables, n_resamples=n_resamples, rng=rng)
@@ -81,13 +83,13 @@ def judge_texts(
         "kind": "text",
         "label_names": list(test.label_names),
         "data": _data(test, validation),
-        "folds": [_fold(figures, model)],
+        "folds": [_fold(figures, confusion)],
         "aggregate": _aggregate(figures, intervals, model.n),
         "validation": _validation(validation),
         "paired": paired(intervals),
         "mcnemar": {name: mcnemar(model, tables[name]) for name in baselines},
-        "confusion": confusion_of(model).tolist(),
-        "per_class": per_class_section(confusion_of(model), model.label_names),
+        "confusion": confusion.tolist(),
+        "per_class": per_class_section(confusion, model.label_names),
         "reliability": reliability_section(model),
         "confidence": confidence_section(model),
         "lengths": lengths_section(model),
@@ -152,15 +154,15 @@ def _judgement(
     }
 
 
-def _fold(figures: Mapping[str, Mapping[str, float]], model: TextPredictions) -> dict[str, Any]:
+def _fold(figures: Mapping[str, Mapping[str, float]], confusion: IntArray) -> dict[str, Any]:
     """The one test set; without time, so that nobody takes it for a window."""
     return {
         "fold": 0,
         "start_ns": None,
         "end_ns": None,
-        "n": model.n,
+        "n": int(confusion.sum()),
         **figures[MODEL],
-        "confusion": confusion_of(model).tolist(),
+        "confusion": confusion.tolist(),
         "baselines": {name: dict(own) for name, own in figures.items() if name != MODEL},
     }
 

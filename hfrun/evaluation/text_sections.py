@@ -9,21 +9,13 @@ import numpy as np
 from hfrun.evaluation.text_baselines import NO_BLANKS
 from hfrun.evaluation.text_predictions import TextPredictions
 from lob_backtest.book import BoolArray, FloatArray, IntArray
-from lob_backtest.metrics import ECE_BINS
+from lob_backtest.metrics import reliability_bins, said_classes
 from lob_backtest.sections.confidence import share_interval
 
 MOST_ERRORS = 200
 _THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 _LENGTH_SLICES = 5
 _WORD = re.compile(rf"[{NO_BLANKS}]|[^\W{NO_BLANKS}]+")
-
-
-def confusion_of(table: TextPredictions) -> IntArray:
-    """``(C, C)`` counts, rows the true class, columns the one that is said."""
-    n_classes = len(table.label_names)
-    said = np.argmax(table.probabilities, axis=1)
-    flat = np.bincount(n_classes * table.labels + said, minlength=n_classes**2)
-    return flat.reshape(n_classes, n_classes).astype(np.int64)
 
 
 def per_class_section(confusion: IntArray, label_names: Sequence[str]) -> list[dict[str, Any]]:
@@ -52,28 +44,16 @@ def per_class_section(confusion: IntArray, label_names: Sequence[str]) -> list[d
 
 def reliability_section(table: TextPredictions) -> list[dict[str, Any]]:
     """Confidence and accuracy in 15 bins of one width, with Wilson's interval of the accuracy."""
-    right, confidence = _right(table), table.probabilities.max(axis=1)
-    edges = np.linspace(0.0, 1.0, ECE_BINS + 1)
-    place = np.searchsorted(edges[1:-1], confidence, side="left")
-    rows = []
-    for i in range(ECE_BINS):
-        chosen = place == i
-        n, hits = int(chosen.sum()), int(right[chosen].sum())
-        rows.append(
-            {
-                "low": float(edges[i]),
-                "high": float(edges[i + 1]),
-                "n": n,
-                "confidence": float(confidence[chosen].mean()) if n else 0.0,
-                **_share("accuracy", hits, n, empty=0.0),
-            }
-        )
-    return rows
+    bins = reliability_bins(table.labels, table.probabilities)
+    return [
+        {**each, **_share("accuracy", round(each["accuracy"] * each["n"]), each["n"], empty=0.0)}
+        for each in bins
+    ]
 
 
 def confidence_section(table: TextPredictions) -> list[dict[str, Any]]:
     """How many texts reach each confidence, and how many of them are right."""
-    right, confidence = _right(table), table.probabilities.max(axis=1)
+    right, confidence = _right(table)
     least = 1 / len(table.label_names)  # which every text reaches, but for the last bit
     rows = []
     for threshold in (least, *(each for each in _THRESHOLDS if each > least)):
@@ -91,7 +71,7 @@ def confidence_section(table: TextPredictions) -> list[dict[str, Any]]:
 def lengths_section(table: TextPredictions) -> list[dict[str, Any]]:
     """Accuracy of the texts by their number of words, in five slices of about one size."""
     words = np.array([len(_WORD.findall(text)) for text in table.texts])
-    right, confidence = _right(table), table.probabilities.max(axis=1)
+    right, confidence = _right(table)
     cuts = np.unique(np.quantile(words, np.linspace(0, 1, _LENGTH_SLICES + 1)[1:-1]).round())
     place = np.searchsorted(cuts, words, side="left")
     rows = []
@@ -115,7 +95,7 @@ def errors_section(table: TextPredictions, *, most: int = MOST_ERRORS) -> list[d
     ``row`` counts the labelled test texts from 0; ``of_label`` is the probability that the true
     class had.
     """
-    said, confidence = np.argmax(table.probabilities, axis=1), table.probabilities.max(axis=1)
+    said, confidence = said_classes(table.probabilities)
     wrong = np.flatnonzero(said != table.labels)
     surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
     return [
@@ -131,8 +111,10 @@ def errors_section(table: TextPredictions, *, most: int = MOST_ERRORS) -> list[d
     ]
 
 
-def _right(table: TextPredictions) -> BoolArray:
-    return np.equal(np.argmax(table.probabilities, axis=1), table.labels)
+def _right(table: TextPredictions) -> tuple[BoolArray, FloatArray]:
+    """``(N,)`` whether the said class is the true one, and how sure of it the model was."""
+    said, confidence = said_classes(table.probabilities)
+    return np.equal(said, table.labels), confidence
 
 
 def _share(name: str, hits: int, n: int, *, empty: float | None = None) -> dict[str, float | None]:
