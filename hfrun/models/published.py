@@ -1,7 +1,5 @@
 """The DeepLOB authors' published weights, read into a folder that the Auto classes load."""
 
-import shutil
-import uuid
 from pathlib import Path
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 from hfrun.errors import ModelError
 from hfrun.models.configuration_deeplob import DeepLobConfig
 from hfrun.models.deeplob import DeepLobForSequenceClassification
+from hfrun.models.model_folder import whole_model_folder
 
 # The authors number the classes the other way round: FI-2010 files say 1 up, 2 stationary, 3 down.
 PUBLISHED_LABELS = {0: "up", 1: "stationary", 2: "down"}
@@ -62,7 +61,9 @@ def import_deeplob_published(file: Path | str, out: Path | str) -> Path:
     """
     model = DeepLobForSequenceClassification(DeepLobConfig(id2label=dict(PUBLISHED_LABELS)))
     model.load_state_dict(_renamed(_read(Path(file)), model.state_dict()))
-    return _save_whole(model, Path(out))
+    with whole_model_folder(Path(out)) as partial:
+        model.save_pretrained(partial)
+    return Path(out)
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -94,20 +95,3 @@ def _renamed(tensors: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str,
             + "; ".join(found)
         )
     return {ours: tensors[theirs] for theirs, ours in names.items()}
-
-
-def _save_whole(model: DeepLobForSequenceClassification, out: Path) -> Path:
-    """Save beside ``out``, then rename: a folder that is there is a whole one."""
-    is_free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
-    if not is_free and not (out / "config.json").is_file():
-        raise ModelError(f"{out} exists and is no model folder; name a new one")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(f".{out.name}.{uuid.uuid4().hex}.partial")
-    try:
-        model.save_pretrained(partial)
-        if out.exists():
-            shutil.rmtree(out)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return out

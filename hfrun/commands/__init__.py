@@ -1,0 +1,1 @@
+"""The commands of hfrun, one module each; each adds its parser and imports heavy modules late."""
