@@ -67,7 +67,7 @@ def test_progress_line_shows_what_a_person_wants_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["callbacks", "json_lines", "schedules", "step_records", "stop_rules", "weighting"],
+    ["callbacks", "json_lines", "schedule_factors", "step_records", "stop_rules", "weighting"],
 )
 def test_examples_in_the_docstrings_hold(module: str) -> None:
     results = doctest.testmod(importlib.import_module(f"hfrun.training.{module}"))
