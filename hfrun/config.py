@@ -16,6 +16,7 @@ import yaml
 from transformers import TrainingArguments
 
 from hfrun.models.book_config import FROM_THE_DATA
+from hfrun.models.configuration_llama_classifier import wrong_keys
 from hfrun.models.registry import BOOK_MODELS
 from hfrun.text_config import TextDataConfig, TextModelConfig
 from hfrun.training.schedules import ScheduleOptions
@@ -158,11 +159,13 @@ class CallbacksConfig:
 
     ``gap_samples`` is the size of the fixed part of train on which accuracy is measured in
     evaluation mode. A schedule gives a value by epoch or step, e.g.
-    ``{points: {0: 0.1, 3: 0.3}, unit: epoch, between: hold}``.
+    ``{points: {0: 0.1, 3: 0.3}, unit: epoch, between: hold}``; that of the dropout is for the
+    layers whose name contains ``dropout_layers``, such as ``classifier_dropout``.
     """
 
     gap_samples: int = 1024
     dropout_schedule: ValueSchedule | None = None
+    dropout_layers: str = ""
     weight_decay_schedule: ValueSchedule | None = None
 
     def __post_init__(self) -> None:
@@ -271,7 +274,8 @@ def config_from(raw: dict[str, Any], *, source: str) -> HfrunConfig | TextRunCon
             del sections[name]
     own = _own_training(kind)
     sections["training"] = _training(sections.get("training", {}), own, errors)
-    errors += _model_errors(sections.get("model", {}))
+    model = sections.get("model", {})
+    errors += _text_model_errors(model) if kind is TextRunConfig else _model_errors(model)
     errors += _stop_rule_errors(sections.get("stop_rules", []))
     if kind is TextRunConfig:
         return finish(build(TextRunConfig, sections, "", errors), errors, source)
@@ -334,6 +338,12 @@ def _model_errors(raw: Any) -> list[str]:
     ]
     rest = {name: value for name, value in given.items() if name not in FROM_THE_DATA}
     return errors + unknown_keys(rest, BOOK_MODELS[kind].config_keys, "model.config")
+
+
+def _text_model_errors(raw: Any) -> list[str]:
+    if not isinstance(raw, dict) or not isinstance(raw.get("config", {}), dict):
+        return []  # build() says what is needed
+    return wrong_keys(raw.get("config", {}), has_weights=raw.get("pretrained") is not None)
 
 
 def _stop_rule_errors(raw: Any) -> list[str]:

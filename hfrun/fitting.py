@@ -36,6 +36,7 @@ from lob_backtest.normalize import Normalizer, fit_normalizer
 from lob_backtest.predictions import write_predictions
 from lob_backtest.prepare import Prepared
 from lob_backtest.splits import Fold
+from lob_backtest.training_figures import TrainingFigures
 
 TEST_FILE = "predictions.parquet"
 VALIDATION_FILE = "validation_predictions.parquet"
@@ -195,6 +196,17 @@ def fold_normalizer(config: HfrunConfig, book: Book, prepared: Prepared, fold: F
 
 
 def _figures(trainer: MeasuredTrainer, fold: Fold, *, seconds: float) -> dict[str, Any]:
+    return {
+        "fold": fold.fold,
+        "train_decisions": len(fold.train),
+        "validation_decisions": len(fold.validation),
+        "test_decisions": len(fold.test),
+        "purged": fold.n_purged,
+        **chosen_figures(trainer, seconds=seconds),
+    }
+
+
+def chosen_figures(trainer: MeasuredTrainer, *, seconds: float) -> dict[str, Any]:
     """Figures of the chosen checkpoint (without a choice, the last), and what the training did."""
     evaluations = [entry for entry in trainer.state.log_history if "train_accuracy" in entry]
     if not evaluations:
@@ -209,13 +221,23 @@ def _figures(trainer: MeasuredTrainer, fold: Fold, *, seconds: float) -> dict[st
     kept = ("epoch", "step", "eval_loss", "eval_accuracy", "eval_f1_weighted", "train_accuracy",
             "train_cross_entropy", "train_eval_gap")  # fmt: skip
     return {
-        "fold": fold.fold,
-        "train_decisions": len(fold.train),
-        "validation_decisions": len(fold.validation),
-        "test_decisions": len(fold.test),
-        "purged": fold.n_purged,
         **{name: chosen[name] for name in kept},
         "epochs_trained": trainer.state.epoch,
         "seconds": round(seconds, 1),
         **trainer.run_summary(),
     }
+
+
+def training_figures(figures: list[dict[str, Any]], fitted: list[FoldFiles]) -> TrainingFigures:
+    """What the gates need of the trainings: train accuracy of the chosen checkpoints in evaluation
+    mode, and the gradient norms of every optimizer step of every fold, before clipping.
+    """
+    norms = np.concatenate([files.read_grad_norms() for files in fitted])
+    finite = norms[np.isfinite(norms)]
+    p50, p95 = np.percentile(finite, [50, 95]).tolist() if finite.size else (None, None)
+    return TrainingFigures(
+        train_accuracy=tuple(entry["train_accuracy"] for entry in figures),
+        grad_norm_p50=p50,
+        grad_norm_p95=p95,
+        grad_norm_non_finite=int(norms.size - finite.size),
+    )

@@ -13,7 +13,7 @@ from transformers import (
 )
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
-from hfrun.config import HfrunConfig
+from hfrun.config import AnyRunConfig, HfrunConfig
 from hfrun.data.stretches import StretchSampler
 from hfrun.data.windows import BookCollator, InputFiles, decision_dataset
 from hfrun.errors import ModelError, TrainingError
@@ -47,7 +47,7 @@ _ARGUMENT_DEFAULTS = {
 _LOWER_IS_BETTER = ("loss", "cross_entropy", "gap", "ece", "brier")
 
 
-def training_arguments(config: HfrunConfig, folder: Path) -> TrainingArguments:
+def training_arguments(config: AnyRunConfig, folder: Path) -> TrainingArguments:
     """The run's TrainingArguments.
 
     Raises:
@@ -177,17 +177,18 @@ def fold_trainer(
     )
 
 
-def scheduled_values(config: HfrunConfig) -> list[ScheduledValue]:
+def scheduled_values(config: AnyRunConfig) -> list[ScheduledValue]:
     """The callbacks that change a value during the run.
 
     Raises:
         TrainingError: a value that cannot be set.
     """
     callbacks: list[ScheduledValue] = []
-    if config.callbacks.dropout_schedule is not None:
-        callbacks.append(DropoutSchedule(config.callbacks.dropout_schedule))
-    if config.callbacks.weight_decay_schedule is not None:
-        callbacks.append(WeightDecaySchedule(config.callbacks.weight_decay_schedule))
+    chosen = config.callbacks
+    if chosen.dropout_schedule is not None:
+        callbacks.append(DropoutSchedule(chosen.dropout_schedule, only=chosen.dropout_layers))
+    if chosen.weight_decay_schedule is not None:
+        callbacks.append(WeightDecaySchedule(chosen.weight_decay_schedule))
     return callbacks
 
 

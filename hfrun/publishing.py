@@ -18,6 +18,7 @@ from hfrun.errors import HubError
 from hfrun.hub.card import model_card
 from hfrun.run_folder import read_run
 from lob_backtest.files import write_json, write_text
+from lob_backtest.progress import announce
 from lob_backtest.report import read_report, write_report
 from lob_backtest.strict_yaml import build, finish
 
@@ -151,6 +152,18 @@ def publish_run(
     return Published(repo=where.repo, endpoint=where.endpoint, commit=commit)
 
 
+def publish_judged(folder: Path, report: Mapping[str, Any]) -> Published:
+    """Push a run that has just been judged; a hub that has gone costs nothing that was computed."""
+    announce("pushing to the hub")
+    try:
+        return publish_run(folder)
+    except HubError as error:
+        raise HubError(
+            f"{error}\nThe run itself is finished (verdict: {report['verdict']}) and kept; push it "
+            f"with: hfrun push {shlex.quote(str(folder))}"
+        ) from error
+
+
 def hub_section(folder: Path) -> HubConfig:
     """The ``hub`` section of a run's config.yaml.
 
@@ -250,10 +263,11 @@ def _with_short_words(command: str) -> str:
 
 def _known_paths(folder: Path, config: dict[str, Any]) -> dict[str, str]:
     """Absolute paths that the run's config names, and this run's own folder."""
+    data, model = config.get("data", {}), config.get("model", {})
     named = [
         config.get("run", {}).get("output_dir"),
-        config.get("data", {}).get("book"),
-        config.get("model", {}).get("pretrained"),
+        *(data.get(key) for key in ("book", "train", "validation", "test", "source")),
+        *(model.get(key) for key in ("pretrained", "tokenizer")),
         str(folder),
         str(folder.resolve()),
     ]

@@ -11,21 +11,25 @@ under ``scored``.
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfrun.config import HfrunConfig, effective_yaml
+from hfrun.config import AnyRunConfig, HfrunConfig, TextRunConfig, effective_yaml
 from hfrun.errors import WalkForwardError
 from hfrun.provenance import program_facts, provenance
+from hfrun.text_config import TextDataConfig
+from lob_backtest.config import DataConfig
 from lob_backtest.files import read_json, sha256_of, write_json, write_text
 from lob_backtest.strict_yaml import as_dict
 
+_WEIGHTS = ("*.safetensors", "*.gguf", "config.json", "tokenizer.json")
 _BESIDE_A_RUN = ("book.parquet", "hub", "hf_home")  # what the demo puts there before its run
 
 
 def claim_run_folder(
-    folder: Path, config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]
+    folder: Path, config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Write config.yaml and run.json, or check that the folder's run is this one.
 
@@ -33,7 +37,7 @@ def claim_run_folder(
         folder: the run folder; made when it is not there.
         config: the effective config.
         kind: "train" or "walk-forward".
-        data: fingerprints of the books.
+        data: fingerprints of the books or texts.
 
     Returns:
         The content of run.json; its "created_at" and "command" are those of the first start.
@@ -71,21 +75,22 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def with_scoring(run: dict[str, Any], config: HfrunConfig) -> dict[str, Any]:
+def with_scoring(run: dict[str, Any], config: AnyRunConfig) -> dict[str, Any]:
     """A run's record with the judgement that is about to be made at the end of ``scored``.
 
     An entry says when, by which command and versions, and with which backtest and gates. Judging
     again in the same way adds none, so a finished run that is repeated stays as it is.
     """
     plain = as_dict(config)
-    entry = {**program_facts(), "backtest": plain["backtest"], "gates": plain["gates"]}
+    judged_by = {name: plain[name] for name in ("backtest", "gates") if name in plain}
+    entry = {**program_facts(), **judged_by}
     scored: list[dict[str, Any]] = run.get("scored", [])
     if scored and {**scored[-1], "created_at": None} == {**entry, "created_at": None}:
         return run
     return {**run, "scored": [*scored, entry]}
 
 
-def write_scoring(folder: Path, run: dict[str, Any], config: HfrunConfig) -> None:
+def write_scoring(folder: Path, run: dict[str, Any], config: AnyRunConfig) -> None:
     """Make config.yaml and run.json those of the report that has just been written."""
     write_text(folder / "config.yaml", effective_yaml(config))
     write_json(folder / "run.json", run)
@@ -102,34 +107,47 @@ def read_run(folder: Path) -> dict[str, Any]:
     return run
 
 
-def run_identity(config: HfrunConfig, *, kind: str, data: list[dict[str, Any]]) -> str:
+def run_identity(config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]]) -> str:
     """Hash of all that a model depends on: not the folder, the name, the backtest or the hub.
 
-    A book in a file counts by its content (``data``), wherever it lies; so do pretrained weights
-    in a folder, since other ones may come to lie there.
+    A book or texts in a file count by their content (``data``), wherever it lies; so do pretrained
+    weights in a folder, since other ones may come to lie there.
     """
-    book = "" if isinstance(config.data.book, str) else config.data.book
     same_model = replace(
         config,
-        data=replace(config.data, book=book),
+        data=_without_places(config.data),
         run=replace(config.run, name="", output_dir=""),
-        backtest=None,
         gates=type(config.gates)(),
         hub=type(config.hub)(),
+        study=None,
     )
+    if isinstance(same_model, HfrunConfig):
+        same_model = replace(same_model, backtest=None)
     facts = [
         kind,
         effective_yaml(same_model),
         [{**entry, "path": None} for entry in data],
         _fingerprints(config.model.pretrained),
     ]
+    if isinstance(config, TextRunConfig):
+        facts.append(_fingerprints(config.model.tokenizer))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def _without_places(data: DataConfig | TextDataConfig) -> DataConfig | TextDataConfig:
+    """The section without where its data lies; a synthetic book is its own description."""
+    if isinstance(data, DataConfig):
+        return replace(data, book="" if isinstance(data.book, str) else data.book)
+    if data.source is not None:  # train, validation and test are then names of its splits
+        return replace(data, source="")
+    return replace(data, train="", validation="", test="")
+
+
 def _fingerprints(pretrained: str | None) -> dict[str, str] | None:
-    if pretrained is None or not Path(pretrained).is_dir():
+    folder = Path(os.path.expandvars(pretrained or ""))
+    if pretrained is None or not folder.is_dir():
         return None
-    files = [*Path(pretrained).glob("*.safetensors"), Path(pretrained) / "config.json"]
+    files = [path for kind in _WEIGHTS for path in folder.glob(kind)]
     return {path.name: sha256_of(path) for path in sorted(files) if path.is_file()}
 
 

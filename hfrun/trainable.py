@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
-from hfrun.config import HfrunConfig
+from hfrun.config import AnyRunConfig, HfrunConfig
 from hfrun.data.preprocessing import FILE_NAME as PREPROCESSING_FILE
 from hfrun.data.preprocessing import load_preprocessing
 from hfrun.data.windows import InputFiles
@@ -67,18 +67,28 @@ def check_trainable(config: HfrunConfig, prepared: Prepared, *, levels: int) -> 
         DataError: an optimizer step needs more samples than a fold has.
         ModelError: the model cannot be built, or cannot read the book's windows.
     """
-    arguments = training_arguments(config, Path(config.run.output_dir))
-    check_metric_names(stop_rules_from(config.stop_rules), EVALUATED)
-    _check_choice(arguments)
-    scheduled_values(config)
+    arguments = check_options(config)
     _check_batch(arguments, prepared)
     _check_unseen(config, prepared)
     model = build_model(config, levels=levels)
     _check_windows(model, config, levels=levels)
-    _check_model_options(model, config, arguments)
+    check_model_options(model, config, arguments)
     with tempfile.TemporaryDirectory() as folder:
         for fold in prepared.folds:
             _rehearse(config, prepared, fold, model=model, folder=Path(folder))
+
+
+def check_options(config: AnyRunConfig) -> TrainingArguments:
+    """What can be seen without the data: arguments, stop rules, the choice of a checkpoint.
+
+    Raises:
+        ConfigError, TrainingError: see ``check_trainable``.
+    """
+    arguments = training_arguments(config, Path(config.run.output_dir))
+    check_metric_names(stop_rules_from(config.stop_rules), EVALUATED)
+    _check_choice(arguments)
+    scheduled_values(config)
+    return arguments
 
 
 def _check_choice(arguments: TrainingArguments) -> None:
@@ -180,8 +190,8 @@ def _check_windows(model: PreTrainedModel, config: HfrunConfig, *, levels: int) 
         )
 
 
-def _check_model_options(
-    model: PreTrainedModel, config: HfrunConfig, arguments: TrainingArguments
+def check_model_options(
+    model: PreTrainedModel, config: AnyRunConfig, arguments: TrainingArguments
 ) -> None:
     """What is only applied to the model once training runs."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
@@ -196,15 +206,25 @@ def _check_model_options(
 def _rehearse(
     config: HfrunConfig, prepared: Prepared, fold: Fold, *, model: PreTrainedModel, folder: Path
 ) -> None:
-    """Do all that comes before the first step of a fold."""
+    inputs = InputFiles(folder, with_hand_features=reads_hand_features(model))
     try:
-        inputs = InputFiles(folder, with_hand_features=reads_hand_features(model))
-        trainer = fold_trainer(config, prepared, fold, model=model, inputs=inputs)
+        rehearse(fold_trainer(config, prepared, fold, model=model, inputs=inputs))
+    except LobBacktestError as error:
+        raise type(error)(f"fold {fold.fold}: {error}") from error
+
+
+def rehearse(trainer: MeasuredTrainer) -> None:
+    """Do all that comes before the first step.
+
+    Raises:
+        TrainingError: what transformers refuses, or no step or no evaluation in the whole run.
+    """
+    try:
         steps, epochs = _planned(trainer)
         _check_evaluated(trainer.args, steps=steps, epochs=epochs)
         trainer.create_optimizer_and_scheduler(num_training_steps=steps)
-    except LobBacktestError as error:
-        raise type(error)(f"fold {fold.fold}: {error}") from error
+    except LobBacktestError:
+        raise
     except (ValueError, TypeError, NotImplementedError, RuntimeError, ImportError) as error:
         raise TrainingError(f"training: {error}") from error
 

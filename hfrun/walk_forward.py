@@ -7,20 +7,17 @@ stopped. The baselines see the same decisions, labels and folds as the model.
 """
 
 import json
-import shlex
 import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from accelerate import PartialState
 
 from hfrun.config import HfrunConfig, effective_yaml
-from hfrun.errors import HubError
-from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold
-from hfrun.publishing import Published, check_destination, destination, publish_run
+from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold, training_figures
+from hfrun.publishing import check_destination, destination, publish_judged
 from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
 from hfrun.summary import Summary
 from hfrun.trainable import check_trainable
@@ -38,7 +35,6 @@ from lob_backtest.predictions import (
 from lob_backtest.prepare import Prepared, prepare, prepare_holdout
 from lob_backtest.progress import announce
 from lob_backtest.report import write_report
-from lob_backtest.training_figures import TrainingFigures
 from lob_backtest.walk_forward import score
 
 
@@ -88,7 +84,7 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
             return None
         _gather(folder, fitted, kind=kind)
         report = _judge(config, book, prepared, folder, fitted)
-        published = _publish(folder, report) if config.hub.push else None
+        published = publish_judged(folder, report) if config.hub.push else None
     return Summary(folder=folder, report=report, published=published)
 
 
@@ -104,18 +100,6 @@ def _fit(
             fit_fold(config, book, prepared, fold, files)
         fitted.append(files)
     return fitted
-
-
-def _publish(folder: Path, report: dict[str, Any]) -> Published:
-    """Push the judged run; a hub that has gone meanwhile costs nothing that was computed."""
-    announce("pushing to the hub")
-    try:
-        return publish_run(folder)
-    except HubError as error:
-        raise HubError(
-            f"{error}\nThe run itself is finished (verdict: {report['verdict']}) and kept; push it "
-            f"with: hfrun push {shlex.quote(str(folder))}"
-        ) from error
 
 
 def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
@@ -190,19 +174,4 @@ def _read(folder: Path) -> ModelPredictions:
     return ModelPredictions(
         test=read_predictions(folder / TEST_FILE),
         validation=read_predictions(folder / VALIDATION_FILE),
-    )
-
-
-def training_figures(figures: list[dict[str, Any]], fitted: list[FoldFiles]) -> TrainingFigures:
-    """What the gates need of the trainings: train accuracy of the chosen checkpoints in evaluation
-    mode, and the gradient norms of every optimizer step of every fold, before clipping.
-    """
-    norms = np.concatenate([files.read_grad_norms() for files in fitted])
-    finite = norms[np.isfinite(norms)]
-    p50, p95 = np.percentile(finite, [50, 95]).tolist() if finite.size else (None, None)
-    return TrainingFigures(
-        train_accuracy=tuple(entry["train_accuracy"] for entry in figures),
-        grad_norm_p50=p50,
-        grad_norm_p95=p95,
-        grad_norm_non_finite=int(norms.size - finite.size),
     )

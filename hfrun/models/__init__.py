@@ -4,11 +4,13 @@ from hfrun.models.bilstm import BiLstmForSequenceClassification
 from hfrun.models.configuration_bilstm import BiLstmConfig
 from hfrun.models.configuration_deeplob import DeepLobConfig
 from hfrun.models.configuration_linear import LinearConfig
+from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig
 from hfrun.models.configuration_mlp import MlpConfig
 from hfrun.models.deeplob import DeepLobForSequenceClassification
 from hfrun.models.linear import LinearForSequenceClassification
+from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.models.mlp import MlpForSequenceClassification
-from hfrun.models.registry import register_book_models
+from hfrun.models.registry import register_models
 
 __all__ = [
     "BiLstmConfig",
@@ -17,8 +19,10 @@ __all__ = [
     "DeepLobForSequenceClassification",
     "LinearConfig",
     "LinearForSequenceClassification",
+    "LlamaClassifier",
+    "LlamaClassifierConfig",
     "MlpConfig",
     "MlpForSequenceClassification",
 ]
 
-register_book_models()
+register_models()

@@ -1,14 +1,20 @@
 """The config of the LLaMA classifier: transformers' LLaMA, and how it becomes a classifier."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import LlamaConfig
 
 from hfrun.errors import ModelError
+from lob_backtest.strict_yaml import unknown_keys
 
-# What a run's YAML may set under model.config beside the sizes of a new model.
+# What a run's YAML may set under model.config: always, and of a new model without weights.
 CLASSIFIER_KEYS = ("pooling", "hidden_dropout", "classifier_dropout", "attention_dropout")
+SIZE_KEYS = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+             "num_attention_heads", "num_key_value_heads", "head_dim", "max_position_embeddings",
+             "rms_norm_eps", "rope_parameters", "attention_bias", "mlp_bias",
+             "initializer_range")  # fmt: skip
 
 
 @strict
@@ -37,3 +43,14 @@ class LlamaClassifierConfig(LlamaConfig):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ModelError(f"{name}={getattr(self, name)}; needs 0 <= dropout < 1")
         super().__post_init__(**kwargs)
+
+
+def wrong_keys(given: Mapping[str, Any], *, has_weights: bool) -> list[str]:
+    """Keys of ``model.config`` that would be kept and change nothing, each with what to do."""
+    fixed = [key for key in given if has_weights and key in SIZE_KEYS]
+    rest = {key: value for key, value in given.items() if key not in fixed}
+    known = CLASSIFIER_KEYS if has_weights else (*CLASSIFIER_KEYS, *SIZE_KEYS)
+    return [
+        *(f"model.config.{key}: comes from the weights of model.pretrained" for key in fixed),
+        *unknown_keys(rest, known, "model.config"),
+    ]

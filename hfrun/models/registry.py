@@ -1,6 +1,6 @@
 """The book models by the names that ``model.type`` takes, and the keys that each one's config has.
 
-Registered with the Auto classes as soon as ``hfrun.models`` is imported.
+They and the LLaMA classifier are known to the Auto classes once ``hfrun.models`` is imported.
 """
 
 import inspect
@@ -14,9 +14,11 @@ from hfrun.models.book_config import FROM_THE_DATA, BookConfig
 from hfrun.models.configuration_bilstm import BiLstmConfig
 from hfrun.models.configuration_deeplob import DeepLobConfig
 from hfrun.models.configuration_linear import LinearConfig
+from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig
 from hfrun.models.configuration_mlp import MlpConfig
 from hfrun.models.deeplob import DeepLobForSequenceClassification
 from hfrun.models.linear import LinearForSequenceClassification
+from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.models.mlp import MlpForSequenceClassification
 
 # Keyword arguments by which a config hands its own checks to the base: no keys of a config.
@@ -49,8 +51,9 @@ BOOK_MODELS = MappingProxyType(
 )
 
 
-def register_book_models() -> None:
-    """Let the Auto classes find every book model by the ``model_type`` in its config.json."""
-    for name, kind in BOOK_MODELS.items():
-        AutoConfig.register(name, kind.config, exist_ok=True)
-        AutoModelForSequenceClassification.register(kind.config, kind.model, exist_ok=True)
+def register_models() -> None:
+    """Let the Auto classes find every model by the ``model_type`` in its config.json."""
+    models = [(kind.config, kind.model) for kind in BOOK_MODELS.values()]
+    for config, model in (*models, (LlamaClassifierConfig, LlamaClassifier)):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
+        AutoModelForSequenceClassification.register(config, model, exist_ok=True)

@@ -39,8 +39,8 @@ from hfrun.errors import TrainingError
 from hfrun.training.callbacks import MetricsFile, ProgressBar, ProgressLines, StopRulesCallback
 from hfrun.training.checkpoints import MEASUREMENTS_FILE
 from hfrun.training.losses import mean_over, sample_losses
-from hfrun.training.parameter_groups import decayed_parameter_names
-from hfrun.training.schedules import ScheduleOptions, build_warmup_cosine
+from hfrun.training.parameter_groups import decayed_parameter_names, grouped_by_rate
+from hfrun.training.schedules import ScheduleOptions, build_schedule
 from hfrun.training.step_records import StepRecords, mean_loss, norm_statistics
 from hfrun.training.stop_rules import StopRules
 from hfrun.training.weighting import (
@@ -64,7 +64,7 @@ class MeasuredTrainer(Trainer):
 
     Args:
         loss: how training weighs its samples.
-        schedule: warm-up and cosine; None for ``TrainingArguments.lr_scheduler_type``.
+        schedule: of the learning rate; None for ``TrainingArguments.lr_scheduler_type``.
         stop_rules: judged at every evaluation, and ``non_finite`` at every step.
         gap_samples: size of the fixed part of train whose accuracy is measured beside every
             evaluation; 0 for none. It is drawn once, by ``TrainingArguments.seed``.
@@ -74,6 +74,8 @@ class MeasuredTrainer(Trainer):
         train_sampler: order of the training samples, instead of a random one; the balanced
             sampler takes its place.
         evaluation_collator: forms the batches outside training, instead of ``data_collator``.
+        rate_factor: of a parameter's name, the share of the learning rate that it takes; None
+            for 1.
         kwargs: those of ``Trainer``.
 
     Raises:
@@ -94,6 +96,7 @@ class MeasuredTrainer(Trainer):
         channels_last: bool = False,
         train_sampler: Sampler[int] | None = None,
         evaluation_collator: Callable[[list[Any]], dict[str, Any]] | None = None,
+        rate_factor: Callable[[str], float] | None = None,
         **kwargs: Any,
     ) -> None:
         if kwargs.get("compute_loss_func") is not None:
@@ -113,6 +116,7 @@ class MeasuredTrainer(Trainer):
         self.train_labels = train_labels
         self.train_sampler = train_sampler
         self.evaluation_collator = evaluation_collator
+        self.rate_factor = rate_factor
         self._order: Sampler[Any] | None = None  # of the training's loader
         self._class_weights = self._class_weight_tensor()
         self._gap_loader: DataLoader[Any] | None = None
@@ -236,13 +240,29 @@ class MeasuredTrainer(Trainer):
         finally:
             self.data_collator, self.args.dataloader_drop_last = for_training
 
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """As ``Trainer.create_optimizer``, with a rate of its own for each group of parameters."""
+        if self.rate_factor is None or self.optimizer is not None:
+            return super().create_optimizer(model)
+        model = model or self.model
+        optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, model)
+        groups = grouped_by_rate(
+            model,
+            decayed=self.get_decay_parameter_names(model),
+            weight_decay=self.args.weight_decay,
+            learning_rate=self.args.learning_rate,
+            rate_factor=self.rate_factor,
+        )
+        self.optimizer = optimizer_class(groups, **options)
+        return self.optimizer
+
     def create_scheduler(
         self, num_training_steps: int, optimizer: Optimizer | None = None
     ) -> LRScheduler:
-        """Warm-up and cosine, once an optimizer step, where a schedule was given."""
+        """The schedule, once an optimizer step, where one was given."""
         if self.schedule_options is None or self.lr_scheduler is not None:
             return super().create_scheduler(num_training_steps, optimizer)
-        self.lr_scheduler = build_warmup_cosine(
+        self.lr_scheduler = build_schedule(
             optimizer or self.optimizer,
             self.schedule_options,
             warmup_steps=self.args.get_warmup_steps(num_training_steps),

@@ -11,7 +11,7 @@ import yaml
 from huggingface_hub import HfApi, snapshot_download
 from transformers import AutoModelForSequenceClassification
 
-from hfrun import walk_forward
+from hfrun import publishing
 from hfrun.cli import main as hfrun
 from hfrun.config import HubConfig
 from hfrun.data.preprocessing import load_preprocessing
@@ -252,7 +252,7 @@ def test_a_hub_that_goes_away_during_the_training_costs_only_the_push(
         raise HubError("lost the hub")
 
     monkeypatch.setenv("HF_TOKEN", user_hub.alice)
-    monkeypatch.setattr(walk_forward, "publish_run", lost)
+    monkeypatch.setattr(publishing, "publish_run", lost)
     hub = hub_options(push="true", repo="alice/lost", endpoint=user_hub.endpoint)
     error = refused(capsys, own_run.again(*hub, "backtest.costs.fee_bps=3"))
     assert "lost the hub" in error

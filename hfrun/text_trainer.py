@@ -1,0 +1,134 @@
+"""The trainer of a run over texts, from the config: tokens, model, batches, rates and callbacks."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from hfrun.config import TextRunConfig
+from hfrun.data.text_batches import LengthGroupedSampler, TextCollator, Tokens, token_dataset
+from hfrun.data.text_batches import tokenize as tokens_of
+from hfrun.data.texts import TextSplits
+from hfrun.errors import DataError, TrainingError
+from hfrun.evaluation.metrics import compute_metrics
+from hfrun.fold_trainer import scheduled_values, training_arguments
+from hfrun.models.llama_classifier import LlamaClassifier
+from hfrun.models.llama_weights import build_classifier, load_tokenizer
+from hfrun.training.stop_rules import stop_rules_from
+from hfrun.training.trainer import MeasuredTrainer
+
+_LAYER = re.compile(r"model\.layers\.(\d+)\.")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TokenizedSplits:
+    """The parts of a run's texts, and their tokens by the part's name."""
+
+    splits: TextSplits
+    tokens: dict[str, Tokens]
+    tokenizer: PreTrainedTokenizerBase
+
+
+def tokenize_splits(config: TextRunConfig, splits: TextSplits) -> TokenizedSplits:
+    """Every part's texts in the config's template, by the model's tokenizer."""
+    tokenizer = load_tokenizer(config.model)
+    tokens = {
+        name: tokens_of(
+            part.texts,
+            tokenizer,
+            template=config.data.template,
+            max_length=config.data.max_length,
+        )
+        for name, part in splits.parts().items()
+    }
+    return TokenizedSplits(splits=splits, tokens=tokens, tokenizer=tokenizer)
+
+
+def text_classifier(config: TextRunConfig, data: TokenizedSplits) -> LlamaClassifier:
+    """The model that the run begins with."""
+    return build_classifier(
+        config.model,
+        data.tokenizer,
+        label_names=data.splits.label_names,
+        template=config.data.template,
+    )
+
+
+def text_collator(tokenizer: PreTrainedTokenizerBase) -> TextCollator:
+    """Pads as the tokenizer does; one without a padding token is as good as any other."""
+    return TextCollator(pad_id=tokenizer.pad_token_id or 0, side=tokenizer.padding_side)
+
+
+def text_trainer(
+    config: TextRunConfig, data: TokenizedSplits, *, model: LlamaClassifier, folder: Path
+) -> MeasuredTrainer:
+    """The trainer of a run, writing into ``folder``.
+
+    Raises:
+        DataError: an optimizer step needs more texts than there are.
+        TrainingError: options that transformers refuses, or that do not fit the labels.
+    """
+    arguments = training_arguments(config, folder)
+    train = data.splits.train
+    batch = arguments.train_batch_size * arguments.world_size
+    if batch * arguments.gradient_accumulation_steps > len(train.labels):
+        raise DataError(
+            f"an optimizer step takes {batch * arguments.gradient_accumulation_steps} texts "
+            f"(per_device_train_batch_size={arguments.per_device_train_batch_size}, "
+            f"gradient_accumulation_steps={arguments.gradient_accumulation_steps}, "
+            f"{arguments.world_size} processes) and train has {len(train.labels)}; use a smaller "
+            "batch"
+        )
+    if config.training.loss.sample_weights != "none":
+        raise TrainingError(
+            f"training.loss.sample_weights={config.training.loss.sample_weights}: weighs order "
+            "book decisions by their move; texts have none: leave it out"
+        )
+    sampler = None
+    if config.training.length_grouped:
+        sampler = LengthGroupedSampler(
+            data.tokens["train"].length, batch=batch, seed=config.run.seed
+        )
+    return MeasuredTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=token_dataset(data.tokens["train"], train.labels),
+        eval_dataset=token_dataset(data.tokens["validation"], data.splits.validation.labels),
+        data_collator=text_collator(data.tokenizer),
+        train_sampler=sampler,
+        compute_metrics=compute_metrics,
+        callbacks=scheduled_values(config),
+        loss=config.training.loss.options,
+        schedule=config.training.schedule,
+        stop_rules=stop_rules_from(config.stop_rules),
+        gap_samples=config.callbacks.gap_samples,
+        train_labels=np.asarray(train.labels, dtype=np.int64),
+        rate_factor=rate_factor(config, layers=model.config.num_hidden_layers),
+    )
+
+
+def rate_factor(config: TextRunConfig, *, layers: int) -> Callable[[str], float] | None:
+    """Of a parameter's name, the share of the learning rate that it takes; None where all take 1.
+
+    The top layer and the final norm take 1, the layer n below the top ``layer_decay ** n``, the
+    embedding one factor more than the lowest layer (Howard and Ruder, 2018), and the head
+    ``head_learning_rate`` by itself.
+    """
+    decay, head_rate = config.training.layer_decay, config.training.head_learning_rate
+    if decay == 1.0 and head_rate is None:
+        return None
+    rate = config.training.arguments.get("learning_rate", 5e-5)
+    head = 1.0 if head_rate is None else head_rate / rate
+
+    def factor(name: str) -> float:
+        if name.startswith("head."):
+            return head
+        if name.startswith("model.embed_tokens."):
+            return decay**layers
+        found = _LAYER.match(name)
+        return 1.0 if found is None else decay ** (layers - 1 - int(found.group(1)))
+
+    return factor
