@@ -110,7 +110,7 @@ def _seen(report: Mapping[str, Any]) -> str:
     if not found:
         return "The audit found no copy and no near copy of a text in two parts."
     told = ", ".join(f"{each['count']:,} ({each['name']})" for each in found)
-    return f"The audit found texts in two parts: {told}. Their share of these figures is theirs."
+    return f"The audit found texts in two parts: {told}. They are counted in all figures."
 
 
 def _classes(report: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from lob_backtest.report.elements import (
 from lob_backtest.report.page import contents, document
 from lob_backtest.report.tables import strategies_table
 from lob_backtest.report.verdict import Tile, gates, tile_boxes, verdict_box
-from lob_backtest.report.words import coarse, interval, many, number, strategy_title, text
+from lob_backtest.report.words import coarse, interval, many, number, sentence, strategy_title, text
 
 
 def text_report_page(report: Mapping[str, Any]) -> str:
@@ -99,7 +99,7 @@ def _prediction(report: Mapping[str, Any]) -> str:
                title="Accuracy by confidence"),
         figure(text_drawing(report, "classes"), "Recall: of the texts of a class, the share that "
                "was found. Precision: of the texts said to be of it, the share that is.",
-               title="Class by class"),
+               title="Recall and precision"),
         kind="plots three",
     )  # fmt: skip
     body = plots + columns(
@@ -107,10 +107,8 @@ def _prediction(report: Mapping[str, Any]) -> str:
                "texts.", title="Confusion"),
         card(f"<h3>Class by class</h3>{tables.per_class_table(report)}"),
     )  # fmt: skip
-    body += columns(
-        card(f"<h3>Accuracy by confidence</h3>{tables.confidence_table(report)}"),
-        card(f"<h3>Accuracy by length</h3>{tables.lengths_table(report)}"),
-    )
+    body += card(f"<h3>Accuracy by length</h3>{tables.lengths_table(report)}")
+    body += folded("Accuracy by confidence, in figures", card(tables.confidence_table(report)))
     return section("prediction", "Prediction", "", body)
 
 
@@ -126,7 +124,8 @@ def _luck(report: Mapping[str, Any]) -> str:
     words = (
         "The same texts are drawn for model and baseline. p is two-sided, that no difference "
         "looks this large by luck; adjusted, over all baselines together. McNemar's p asks "
-        "whether the texts that only one of the two has right fall to either like a fair coin."
+        "whether the texts that only one of the two has right fall to either like a fair coin. Of "
+        "ECE, Brier score and NLL less is better."
     )
     return section("luck", "Skill or luck", words, body)
 
@@ -136,15 +135,18 @@ def _calibration(report: Mapping[str, Any]) -> str:
     if not found:
         return ""
     body = [
-        row(key, [cell(_with_interval(own, "before")), cell(_with_interval(own, "after")),
-                  cell(number(own.get("difference"), "+.4f"), interval(own, "+.4f")),
-                  cell(own.get("verdict", ""))])
+        row(tables.title_of(key), [
+            cell(_with_interval(own, "before")),
+            cell(_with_interval(own, "after")),
+            cell(number(own.get("difference"), "+.4f"), interval(own, "+.4f")),
+            cell(own.get("verdict", "")),
+        ])
         for key, own in (found.get("compared") or {}).items()
     ]  # fmt: skip
     names = ["on test", "before", "after", "difference", ""]
     words = (
         f"One temperature, {found['temperature']:.3f}, was fitted on validation and judged on "
-        f"test. The figures of this page are those before it. {found.get('reason', '')}"
+        f"test. The figures of this page are those before it. {sentence(found.get('reason', ''))}"
     )
     return section("temperature", "Temperature", words, card(table(names, body)) if body else "")
 
@@ -162,8 +164,8 @@ def _audit_box(report: Mapping[str, Any]) -> str:
         words = "Nothing here says that the test texts are not in train. Audit with: hfrun audit."
     else:
         counts = audit["counts"]
-        kind = "bad" if counts["error"] else "good"
-        shown = "\u26a0 Data: errors accepted" if counts["error"] else "Data: no error found"
+        kind = "quiet" if counts["error"] else "good"
+        shown = "Data: errors accepted" if counts["error"] else "Data: no error found"
         told = [f"{many(counts['error'], 'error')} accepted by name in the config"]
         told = told if counts["error"] else []
         told += [many(counts["warning"], "warning"), many(counts["info"], "note")]
@@ -195,8 +197,9 @@ def _figures(report: Mapping[str, Any]) -> str:
         f"Below each figure its {how['level'] * 100:.0f} % interval: {how['method']}, "
         f"{how['n_resamples']:,} resamples."
     )
-    return section("figures", "All figures, with intervals", words,
-                   card(strategies_table(report, tables.MEASURES)))  # fmt: skip
+    body = card(strategies_table(report, tables.OF_CLASSES))
+    body += card(strategies_table(report, tables.OF_PROBABILITIES))
+    return section("figures", "All figures, with intervals", words, body)
 
 
 def _facts(report: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ from lob_backtest.report.plots.drawing import (
     DASHED,
     NARROW,
     PAGE,
-    WIDE,
     Palette,
     Plot,
     dress,
@@ -93,7 +92,8 @@ def _classes(report: Mapping[str, Any], palette: Palette) -> Plot | None:
     rows = report["per_class"]
     if not 0 < len(rows) <= MOST_CLASSES:
         return None
-    figure = new_figure((WIDE[0], 76 + 28 * len(rows)))
+    figure = new_figure((NARROW[0], max(NARROW[1], 76 + 24 * len(rows))))
+    figure.get_layout_engine().set(wspace=0.1)  # so that the ends of the two axes stay apart
     recall, precision = figure.subplots(1, 2, sharey=True)
     for axes, key in ((recall, "recall"), (precision, "precision")):
         dress(axes, key, palette, grid="x")

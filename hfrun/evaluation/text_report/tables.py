@@ -16,18 +16,26 @@ from lob_backtest.report.words import (
     text,
 )
 
-MEASURES = (
-    *(measure for measure in CLASSIFICATION if measure.key not in ("majority_accuracy", "brier")),
+_BOOK = {measure.key: measure for measure in CLASSIFICATION}
+OF_CLASSES = tuple(_BOOK[key] for key in ("accuracy", "f1_weighted", "f1_macro", "mcc"))
+OF_PROBABILITIES = (
+    _BOOK["ece"],
     Measure(key="mce", title="MCE", form=".3f",
             help="maximum calibration error: the worst bin's distance of confidence from accuracy; "
                  "bins of few texts make it large"),
-    *(measure for measure in CLASSIFICATION if measure.key == "brier"),
+    _BOOK["brier"],
     Measure(key="nll", title="NLL", form=".3f",
             help="negative log-likelihood of the true class; less is better"),
 )  # fmt: skip
+MEASURES = (*OF_CLASSES, *OF_PROBABILITIES)
 MOST_IN_A_MATRIX = 12  # classes
 _MOST_PAIRS, _SHOWN_ERRORS = 25, 20
 _LONGEST = 400  # characters of a text
+
+
+def title_of(key: str) -> str:
+    """How a figure is called; one without a title keeps its own name."""
+    return next((m.title for m in MEASURES if m.key == key), key.replace("_", " "))
 
 
 def per_class_table(report: Mapping[str, Any]) -> str:
@@ -52,7 +60,8 @@ def confusion_table(report: Mapping[str, Any]) -> str:
         shaded = "".join(_shaded(count, count / total) for count in counts)
         first = f"{text(name)}<br><small>{sum(counts):,}</small>"
         body.append(f"<tr><th scope=row>{first}</th>{shaded}</tr>")
-    return table(["true \\ said", *names], body, kind="confusion")
+    heads = [f"<th scope=col>{text(name)}</th>" for name in names]
+    return table(["true \\ said", *heads], body, kind="confusion")
 
 
 def _shaded(count: int, share: float) -> str:
@@ -119,8 +128,8 @@ def mcnemar_table(report: Mapping[str, Any]) -> str:
                                          p_text(own["p_value"])]))
         for name, own in found.items()
     ]  # fmt: skip
-    names = ["right are, against", "both", "the model alone", "the baseline alone", "neither", "p"]
-    return table(names, body) if body else ""
+    names = ["right, against", "both", "model alone", "baseline alone", "neither", "p"]
+    return table(names, body, kind="tight") if body else ""
 
 
 def validation_table(report: Mapping[str, Any]) -> str:
