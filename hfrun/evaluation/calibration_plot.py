@@ -97,7 +97,8 @@ def _diagram(axes: Any, judged: Judged, least: float) -> None:
     axes.scatter(confidence[~is_thin], accuracy[~is_thin], color=_POINT,
                  label="bin, with its 95 % interval", **dot)  # fmt: skip
     axes.scatter(confidence[is_thin], accuracy[is_thin], color="white",
-                 label=f"bin of less than {_THIN:.0%} of the rows", **dot)  # fmt: skip
+                 label=f"bin of less than {_THIN:.0%} of the rows" if is_thin.any() else None,
+                 **dot)  # fmt: skip
     axes.set_ylim(-0.02, 1.02)
 
 
