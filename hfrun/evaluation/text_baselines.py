@@ -7,7 +7,6 @@ Both are fitted on train alone. The second chooses its penalty on validation, by
 is what the gates compare: nothing of it sees the test labels.
 """
 
-import logging
 import warnings
 from typing import Any
 
@@ -19,6 +18,8 @@ from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import PredictionsError
 from lob_backtest.progress import progress
 
+BASELINES = ("majority", "tfidf_logistic")
+
 # A word, or a mark that is none. Scripts that are written without blanks go letter by letter, so
 # that pairs of these are their words.
 NO_BLANKS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -27,13 +28,12 @@ _INVERSE_PENALTIES = (0.3, 1.0, 3.0, 10.0, 30.0)
 _MOST_TEXTS, _MOST_WORDS = 200_000, 400_000  # what is learnt from: a baseline takes minutes
 _STEPS = 300
 
-logger = logging.getLogger(__name__)
-
 
 def text_baselines(splits: TextSplits, *, seed: int) -> dict[str, TextPredictions]:
     """Predictions of every baseline for the test texts.
 
-    ``tfidf_logistic`` is left out where train has one known class alone, or no word at all.
+    Where train has one known class alone, or no word at all, ``tfidf_logistic`` has nothing but its
+    intercept to learn, and is the shares.
 
     Args:
         splits: the run's texts; unknown labels are not learnt from.
@@ -49,14 +49,16 @@ def text_baselines(splits: TextSplits, *, seed: int) -> dict[str, TextPrediction
             "some: check data.labels and data.label_column"
         )
     shares = np.bincount(splits.train.labels[known], minlength=len(splits.label_names)) / known.size
-    found = {"majority": np.tile(shares, (len(splits.test.texts), 1))}
+    constant = np.tile(shares, (len(splits.test.texts), 1))
     if known.size > _MOST_TEXTS:
         drawn = np.random.default_rng(seed).choice(known, _MOST_TEXTS, replace=False)
         known = np.sort(drawn)
     words = _tfidf_logistic(splits, known)
-    if words is not None:
-        found["tfidf_logistic"] = words
-    return {name: _of_test(splits, probabilities) for name, probabilities in found.items()}
+    found = (constant, constant if words is None else words)
+    return {
+        name: _of_test(splits, probabilities)
+        for name, probabilities in zip(BASELINES, found, strict=True)
+    }
 
 
 def _of_test(splits: TextSplits, probabilities: FloatArray) -> TextPredictions:
@@ -69,16 +71,14 @@ def _of_test(splits: TextSplits, probabilities: FloatArray) -> TextPredictions:
 
 
 def _tfidf_logistic(splits: TextSplits, known: IntArray) -> FloatArray | None:
-    """``(N, C)`` probabilities of the test texts; a class that train lacks has 0."""
+    """``(N, C)`` probabilities of the test texts, a class that train lacks with 0; None of none."""
     labels = splits.train.labels[known]
     if np.unique(labels).size < 2:
-        logger.warning("baseline tfidf_logistic is left out: train has one known class alone")
         return None
     vectorizer = _vectorizer()
     try:
         inputs = vectorizer.fit_transform([splits.train.texts[i] for i in known])
     except ValueError:  # of all that it can raise here: an empty vocabulary
-        logger.warning("baseline tfidf_logistic is left out: the train texts have no words")
         return None
     model = _chosen(inputs, labels, vectorizer, splits.validation)
     probabilities = np.zeros((len(splits.test.texts), len(splits.label_names)))
