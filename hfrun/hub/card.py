@@ -4,16 +4,24 @@ Our own, because the cards that the Trainer writes link to the public site and k
 walk-forward. Every figure is copied from the run's records; what they lack is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
 import yaml
 
 from hfrun.hub.card_metadata import front_matter
+from hfrun.hub.card_text import (
+    is_text_model,
+    text_calibration,
+    text_classes,
+    text_data,
+    text_leads,
+    text_limits,
+    text_loading,
+)
 from hfrun.hub.markdown import escaped, is_number, number, section, table, yaml_block
-
-Record = Mapping[str, Any]
+from hfrun.hub.records import Record, figure, records, value_of
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -22,7 +30,9 @@ _METRICS = {
     "f1_macro": "F1, macro",
     "mcc": "Matthews correlation",
     "ece": "expected calibration error",
+    "mce": "maximum calibration error",
     "brier": "Brier score",
+    "nll": "negative log-likelihood",
     "gross_return": "return before costs",
     "net_return": "return after costs",
     "max_drawdown": "maximum drawdown",
@@ -63,12 +73,25 @@ def model_card(
         _verdict(report),
         _aggregate(report),
         _baselines(report),
-        _folds(report),
-        _loading(repo_id, model_config),
-        _data(run),
-        _training(run),
-        _limits(run, report),
     ]
+    if is_text_model(report, model_config):
+        sections += [
+            text_leads(report),
+            text_classes(report),
+            text_calibration(report),
+            text_loading(repo_id, run),
+            text_data(run),
+            _training(run),
+            text_limits(report),
+        ]
+    else:
+        sections += [
+            _folds(report),
+            _loading(repo_id, model_config),
+            _data(run),
+            _training(run),
+            _limits(run, report),
+        ]
     return f"---\n{head}---\n\n" + "\n\n".join(part for part in sections if part) + "\n"
 
 
@@ -95,7 +118,7 @@ def _verdict(report: Record | None) -> str:
             "yes" if gate.get("required") else "no",
             escaped(gate.get("reason") or ""),
         ]
-        for gate in _records(report.get("gates"))
+        for gate in records(report.get("gates"))
     ]
     header = ("gate", "outcome", "value", "limit", "required", "why")
     meaning = "The verdict is pass only where every required gate passed."
@@ -107,19 +130,21 @@ def _aggregate(report: Record | None) -> str:
     figures = (report or {}).get("aggregate") or {}
     rows = []
     for key, name in _METRICS.items():
-        figure = _figure(figures, key)
-        if is_number(figure.get("value")):
-            known = is_number(figure.get("low")) and is_number(figure.get("high"))
-            interval = f"{number(figure['low'])} to {number(figure['high'])}" if known else "–"
-            rows.append([name, number(figure["value"]), interval])
+        found = figure(figures, key)
+        if is_number(found.get("value")):
+            known = is_number(found.get("low")) and is_number(found.get("high"))
+            interval = f"{number(found['low'])} to {number(found['high'])}" if known else "–"
+            rows.append([name, number(found["value"]), interval])
     text = table(("measure", "value", "confidence interval"), rows) if rows else ""
-    n_folds = len(_records((report or {}).get("folds")))
+    n_folds = len(records((report or {}).get("folds")))
     if text and n_folds > 1:
         text = (
             f"Of {n_folds} models, each trained for its own fold and judged on it. The weights in "
             f"this repository are those of the last fold.\n\n{text}"
         )
-    return section("Figures of all evaluation folds", text)
+    of_texts = (report or {}).get("kind") == "text"
+    return section("Figures on the test texts" if of_texts else "Figures of all evaluation folds",
+                   text)  # fmt: skip
 
 
 def _baselines(report: Record | None) -> str:
@@ -128,16 +153,15 @@ def _baselines(report: Record | None) -> str:
     if not isinstance(baselines, Mapping) or not baselines:
         return ""
     named = {"this model": figures, **baselines}
-    keys = [k for k in _COMPARED if any(is_number(_value(f, k)) for f in named.values())]
+    keys = [k for k in _COMPARED if any(is_number(value_of(f, k)) for f in named.values())]
     rows = [
-        [escaped(name), *(number(_value(figure, key)) for key in keys)]
-        for name, figure in named.items()
+        [escaped(name), *(number(value_of(of, key)) for key in keys)] for name, of in named.items()
     ]
     return section("Against baselines", table(("", *(_METRICS[key] for key in keys)), rows))
 
 
 def _folds(report: Record | None) -> str:
-    folds = _records((report or {}).get("folds"))
+    folds = records((report or {}).get("folds"))
     keys = [key for key in _IN_FOLDS if any(is_number(fold.get(key)) for fold in folds)]
     if not keys:
         return ""
@@ -177,7 +201,7 @@ def _data(run: Record) -> str:
             number(row.get("rows")),
             f"`{escaped(row['sha256'])}`" if row.get("sha256") else "–",
         ]
-        for row in _records(run.get("data"))
+        for row in records(run.get("data"))
     ]
     return section("Data", table(("instrument", "file", "rows", "sha256"), rows) if rows else "")
 
@@ -212,12 +236,12 @@ def _limits(run: Record, report: Record | None) -> str:
         points.append("There is no walk-forward report: nothing is shown about profit after costs.")
     elif report.get("verdict") == "fail":
         points.append("It failed required gates: do not put it to use as it is.")
-    instruments = {str(r["instrument"]) for r in _records(run.get("data")) if r.get("instrument")}
+    instruments = {str(r["instrument"]) for r in records(run.get("data")) if r.get("instrument")}
     if instruments:
         points.append(f"Nothing is shown about instruments other than {_listed(instruments)}.")
-    if report and _records(report.get("folds")):
+    if report and records(report.get("folds")):
         points += [
-            f"The figures come from {len(_records(report['folds']))} folds of that data and from "
+            f"The figures come from {len(records(report['folds']))} folds of that data and from "
             "the settings above; other periods, horizons, costs and latencies were not tried here.",
             "The backtest fills orders at the quoted touch: market impact, queue position and "
             "rejected orders are not modelled.",
@@ -229,17 +253,3 @@ def _limits(run: Record, report: Record | None) -> str:
 
 def _listed(names: set[str]) -> str:
     return ", ".join(escaped(name) for name in sorted(names))
-
-
-def _records(value: Any) -> Sequence[Record]:
-    """The mappings of a list; nothing for what is no list."""
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []
-
-
-def _figure(figures: Any, key: str) -> Record:
-    figure = figures.get(key) if isinstance(figures, Mapping) else None
-    return figure if isinstance(figure, Mapping) else {}
-
-
-def _value(figures: Any, key: str) -> Any:
-    return _figure(figures, key).get("value")

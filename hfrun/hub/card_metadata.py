@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from hfrun.hub.markdown import is_number
@@ -49,19 +50,26 @@ def front_matter(
 
 def _metrics(report: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     aggregate = (report or {}).get("aggregate") or {}
+    how = "test" if (report or {}).get("kind") == "text" else "walk-forward"
     found = []
     for key, (kind, name) in _HUB_METRICS.items():
         figure = aggregate.get(key)
         value = figure.get("value") if isinstance(figure, Mapping) else None
         if is_number(value):
-            found.append({"type": kind, "name": f"{name}, walk-forward", "value": value})
+            found.append({"type": kind, "name": f"{name}, {how}", "value": value})
     return found
 
 
 def _datasets(run: Mapping[str, Any]) -> dict[str, str] | None:
-    """Name and type of the data that the figures are of; one entry covers all instruments."""
+    """Name and type of the data that the figures are of; one entry covers all instruments.
+
+    Of texts it is the file or data set that the test part comes from.
+    """
     rows = [row for row in run.get("data") or [] if isinstance(row, Mapping)]
     names = list(dict.fromkeys(str(r["instrument"]) for r in rows if r.get("instrument")))
+    if not names:
+        tests = [row["path"] for row in rows if row.get("path") and "test" in str(row.get("part"))]
+        names = list(dict.fromkeys(PurePath(str(path)).name for path in tests))
     if not names:
         return None
     kind = re.sub(r"[^a-z0-9]+", "-", "-".join(names).lower()).strip("-")

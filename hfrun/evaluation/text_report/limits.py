@@ -8,7 +8,7 @@ from lob_backtest.report.words import many
 
 def limits_of_texts(report: Mapping[str, Any]) -> list[str]:
     """Sentences about what must not be read into the report."""
-    n = report["folds"][0]["n"]
+    n = sum(fold.get("n") or 0 for fold in report["folds"])
     limits = [
         f"Other texts. The figures are of {many(n, 'text')} of one source; other subjects, times "
         "and ways of writing were not tried.",
