@@ -239,10 +239,3 @@ class MomentumCycle(LambdaLR):
     def state_dict(self) -> dict[str, Any]:
         """As LambdaLR's: a function of the step needs no saving."""
         return {key: value for key, value in super().state_dict().items() if key != "_momentum"}
-
-
-def build_warmup_cosine(
-    optimizer: Optimizer, options: ScheduleOptions, *, warmup_steps: int, total_steps: int
-) -> LambdaLR:
-    """The name by which the trainer still asks."""
-    return build_schedule(optimizer, options, warmup_steps=warmup_steps, total_steps=total_steps)
