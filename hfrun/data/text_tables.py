@@ -6,9 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import Any
 
+from hfrun.data.text_lines import numbered_lines
 from hfrun.data.text_rows import LabelledRows, as_text, as_written, place_of, shortened
 from hfrun.errors import DataError
 
@@ -20,8 +20,8 @@ def read_csv(content: str, *, where: str, text_column: str, label_column: str) -
 
     Columns that are whole numbers, where no header has these names, are places counted from 0 in a
     file without a header. Quotes are as RFC 4180 has them: a quoted field may hold delimiters,
-    doubled quotes and ends of lines. In a file with tabs, of which every line has the same number,
-    a quote that does not enclose its whole field is a sign of the text.
+    doubled quotes and ends of lines. A file with tabs that cannot be read so, while every line has
+    as many, was written without quotes: they are signs of its texts.
 
     Raises:
         DataError: a column is not there, a row has another number of fields than the first, or
@@ -29,21 +29,22 @@ def read_csv(content: str, *, where: str, text_column: str, label_column: str) -
     """
     if not content.strip():
         return LabelledRows(texts=(), raw_labels=())
-    columns = (text_column, label_column)
-    rows = _records(content, delimiter_of(content, *columns), where)
-    number, header = next(rows)
-    places = _places(header, columns)
+    delimiter = delimiter_of(content, text_column, label_column)
+    first, *rows = _records(content, delimiter, where)
+    names = [name.strip() for name in first[1]]
+    places = _places(names, (text_column, label_column))
     if places is not None:
-        rows = chain([(number, header)], rows)
+        rows = [first, *rows]
     else:
-        names = [name.strip() for name in header]
         places = (
             place_of(text_column, names, key="text_column", where=where),
             place_of(label_column, names, key="label_column", where=where),
         )
-    found = [_chosen(row, places, len(header), f"{where}:{number}") for number, row in rows]
-    texts, raw_labels = zip(*found, strict=True) if found else ((), ())
-    return LabelledRows(texts=tuple(texts), raw_labels=tuple(raw_labels))
+    text, label = places
+    return LabelledRows(
+        texts=tuple(row[text] for _, row in rows),
+        raw_labels=tuple(row[label].strip() for _, row in rows),
+    )
 
 
 def delimiter_of(content: str, *columns: str) -> str:
@@ -58,52 +59,58 @@ def delimiter_of(content: str, *columns: str) -> str:
 
 def _places(header: list[str], columns: tuple[str, str]) -> tuple[int, int] | None:
     """Where the columns stand if they are numbers of places; None if they are names."""
-    if any(column in header or not column.isdecimal() for column in columns):
+    if set(columns) <= set(header) or not all(column.isdecimal() for column in columns):
         return None
     text, label = (int(column) for column in columns)
     return (text, label) if max(text, label) < len(header) else None
 
 
-def _chosen(row: list[str], places: tuple[int, int], width: int, place: str) -> tuple[str, str]:
-    if len(row) != width:
-        raise DataError(
-            f"{place}: got {len(row)} fields, the first line has {width}: {shortened(str(row))}; "
-            "a text with the delimiter in it needs quotes"
-        )
-    text, label = places
-    return row[text], row[label].strip()
+_Records = list[tuple[int, list[str]]]
 
 
-def _records(content: str, delimiter: str, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Line on which it begins, and fields, of each row that is not blank."""
-    if delimiter == "\t":
-        lines = [line.removesuffix("\r") for line in content.split("\n")]
-        filled = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-        if len({line.count("\t") for _, line in filled}) == 1:
-            for number, line in filled:
-                yield number, [_unquoted(part) for part in line.split("\t")]
-            return
+def _records(content: str, delimiter: str, where: str) -> _Records:
+    """Line on which it begins, and fields, of each row that is not blank; all have as many."""
+    try:
+        return _quoted(content, delimiter, where)
+    except DataError:
+        plain = _unquoted(content, delimiter) if delimiter == "\t" else None
+        if plain is None:
+            raise
+        return plain
+
+
+def _quoted(content: str, delimiter: str, where: str) -> _Records:
+    # Lines end at LF alone: a CR by itself belongs to a text, and the csv module wants it quoted.
+    reader = csv.reader(io.StringIO(content, newline="\n"), delimiter=delimiter, strict=True)
+    found: _Records = []
+    begins = 1
     with _long_fields():
-        reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True)
-        begins = 1
         try:
             for row in reader:
-                if row and (len(row) > 1 or row[0].strip()):
-                    yield begins, row
+                if len(row) > 1 or (row and row[0].strip()):
+                    found.append((begins, row))
                 begins = reader.line_num + 1
         except csv.Error as error:
+            reason = str(error).partition(" - ")[0].replace("\t", r"\t")
             raise DataError(
-                f"{where}:{begins}: {error}; a quote within a quoted text is written twice, and "
-                "each that opens needs one that closes"
+                f"{where}:{begins}: {reason}; a quote within a quoted "
+                "text is written twice, each that opens needs one that closes, and an end of a "
+                "line within a text needs them"
             ) from None
+    width = len(found[0][1])
+    for begins, row in found:
+        if len(row) != width:
+            raise DataError(
+                f"{where}:{begins}: got {len(row)} fields, the first line has {width}: "
+                f"{shortened(delimiter.join(row))}; a text with {delimiter!r} in it needs quotes"
+            )
+    return found
 
 
-def _unquoted(part: str) -> str:
-    inner = part[1:-1]
-    enclosed = len(part) >= 2 and part[0] == part[-1] == '"'
-    if enclosed and '"' not in inner.replace('""', ""):
-        return inner.replace('""', '"')
-    return part
+def _unquoted(content: str, delimiter: str) -> _Records | None:
+    """The parts of each line, if all lines have as many; else None."""
+    found = [(number, line.split(delimiter)) for number, line in numbered_lines(content)]
+    return found if len({len(row) for _, row in found}) == 1 else None
 
 
 @contextmanager
