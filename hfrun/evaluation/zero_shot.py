@@ -46,7 +46,7 @@ def label_log_likelihood(
         model: any causal language model; evaluated without dropout, left in the mode it is in.
         prompts: N of them, each at least one token.
         words: C labels'.
-        batch_tokens: most tokens at a time, padding included.
+        batch_tokens: most tokens at a time, padding included, the common beginning not.
         side: where padding stands, ``left`` or ``right``.
         label: of the progress bar.
 
@@ -61,10 +61,10 @@ def label_log_likelihood(
     try:
         with torch.inference_mode():
             reader = Reader(model, _beginning(prompts), side=side)
-            batches = _batches(prompts, words, model, batch_tokens)
+            own = [each[len(reader.beginning) :] for each in prompts]
+            batches = _batches(own, words, model, batch_tokens)
             for rows in progress(batches, label=label, unit="batches"):
-                own = [prompts[i][len(reader.beginning) :] for i in rows]
-                found[rows] = reader.scores(own, words).double().cpu().numpy()
+                found[rows] = reader.scores([own[i] for i in rows], words).double().cpu().numpy()
     finally:
         model.train(was_training)
     if not np.isfinite(found).all():
