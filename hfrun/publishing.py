@@ -15,11 +15,12 @@ import yaml
 
 from hfrun.config import HubConfig
 from hfrun.errors import HubError
+from hfrun.evaluation.text_report import without_texts, write_any_report
 from hfrun.hub.card import model_card
 from hfrun.run_folder import read_run
 from lob_backtest.files import write_json, write_text
 from lob_backtest.progress import announce
-from lob_backtest.report import read_report, write_report
+from lob_backtest.report import read_report
 from lob_backtest.strict_yaml import build, finish
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
@@ -179,7 +180,8 @@ def stage(folder: Path, staged: Path, *, repo: str, run: dict[str, Any]) -> None
     """Lay out what the repository will hold: the model at the top, the records beside it.
 
     The records name files and folders without the way to them on this machine, which is of no use
-    to others and may say whose it is; report.html is drawn again from such a report.json.
+    to others and may say whose it is; report.html is drawn again from such a report.json. Of texts
+    the records hold figures alone, and no text: the rights to those are others'.
     """
     config = _config(folder)
     known = _known_paths(folder, config)
@@ -189,16 +191,20 @@ def stage(folder: Path, staged: Path, *, repo: str, run: dict[str, Any]) -> None
         write_json(staged / "config.json", masked)
     run = without_paths(run, known)
     config = without_paths(config, known)
+    report = None
+    if (folder / "report" / "report.json").is_file():
+        report = without_paths(read_report(folder / "report"), known)
+    of_texts = (report or {}).get("kind") == "text"
+    if of_texts:
+        run, report = without_texts(run), without_texts(report)
     write_json(staged / "run.json", run)
     write_text(
         staged / "run_config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     )
-    if (folder / "predictions.parquet").is_file():
+    if report is not None:
+        write_any_report(report, staged / "report")
+    if (folder / "predictions.parquet").is_file() and not of_texts:
         shutil.copyfile(folder / "predictions.parquet", staged / "predictions.parquet")
-    report = None
-    if (folder / "report" / "report.json").is_file():
-        report = without_paths(read_report(folder / "report"), known)
-        write_report(report, staged / "report")
     card = model_card(
         repo_id=repo, run={**run, "config": config}, report=report, model_config=masked
     )

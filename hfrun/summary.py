@@ -21,6 +21,15 @@ _NEXT = {
     "backtest": "costs eat the edge: compare the break-even cost with what you pay, and choose a "
     "longer horizon or a higher confidence threshold",
 }
+# What a run over texts would try instead.
+_NEXT_OF_TEXTS = {
+    "f1_lift": "no sure lift over counted words: start from pretrained weights "
+    "(model.pretrained), look for a rate with hfrun lr-find, or train longer",
+    "train_eval_gap": "the model memorises: raise model.config.hidden_dropout or "
+    "training.weight_decay, or train fewer epochs",
+    "calibration": "probabilities are off: divide the logits by the temperature in "
+    "calibration.json, or try training.loss.label_smoothing",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,10 +58,12 @@ class Summary:
 
     def text(self) -> str:
         """Some twenty lines that a person reads at the end of a run."""
-        lines = [*_found(self.report), "", f"Verdict: {self.verdict.upper()}"]
+        of_texts = self.report.get("kind") == "text"
+        found = _found_of_texts(self.report) if of_texts else _found(self.report)
+        lines = [*found, "", f"Verdict: {self.verdict.upper()}"]
         lines += [_gate_line(gate) for gate in self.report["gates"]]
         lines += _alarm_lines(self.report.get("alarms") or [])
-        advice = _advice(self.report["gates"])
+        advice = _advice(self.report["gates"], of_texts=of_texts)
         if advice:
             lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
         page = (self.folder / "report" / "report.html").resolve()
@@ -65,6 +76,34 @@ class Summary:
 
 def _found(report: dict[str, Any]) -> list[str]:
     aggregate = report["aggregate"]
+    count = sum(fold["n"] for fold in report["folds"])
+    folds = len(report["folds"])
+    lines = [f"Found, over {folds} test fold{'s' if folds != 1 else ''} and {count:,} decisions:"]
+    lines += _class_lines(aggregate)
+    if aggregate.get("net_return", {}).get("value") is not None:
+        lines.append(f"  gross return {_interval(aggregate['gross_return'], '+.3%')}")
+        is_free = (report.get("backtest") or {}).get("costs") == "none"
+        words = "without costs, as asked" if is_free else "after costs"
+        lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} {words}")
+    return lines
+
+
+def _found_of_texts(report: dict[str, Any]) -> list[str]:
+    aggregate, count = report["aggregate"], report["folds"][0]["n"]
+    classes = len(report["label_names"])
+    lines = [f"Found, over {count:,} test texts of {classes} classes:", *_class_lines(aggregate)]
+    lines.append(f"  ECE          {_interval(aggregate['ece'], '.3f')}")
+    calibration = report.get("calibration")
+    if calibration is not None:
+        lines[-1] += f"; with temperature {calibration['temperature']:.2f}: {calibration['claim']}"
+    validation = report.get("validation")
+    if validation is not None:
+        lines.append(f"  validation   accuracy {validation['accuracy']:.3f}, which chose")
+    return lines
+
+
+def _class_lines(aggregate: dict[str, Any]) -> list[str]:
+    """Weighted F1 and accuracy, each with what it is held against."""
     best = max(
         (
             (name, figures["f1_weighted"]["value"])
@@ -74,26 +113,20 @@ def _found(report: dict[str, Any]) -> list[str]:
         key=lambda item: item[1],
         default=None,
     )
-    count = sum(fold["n"] for fold in report["folds"])
-    folds = len(report["folds"])
-    lines = [f"Found, over {folds} test fold{'s' if folds != 1 else ''} and {count:,} decisions:"]
     against = f"; best baseline {best[0]} {best[1]:.3f}" if best else ""
-    lines.append(f"  weighted F1  {_interval(aggregate['f1_weighted'], '.3f')}{against}")
     accuracy, majority = aggregate["accuracy"], aggregate["majority_accuracy"]["value"]
-    lines.append(f"  accuracy     {_interval(accuracy, '.3f')}; largest class {majority:.3f}")
-    if aggregate.get("net_return", {}).get("value") is not None:
-        lines.append(f"  gross return {_interval(aggregate['gross_return'], '+.3%')}")
-        is_free = (report.get("backtest") or {}).get("costs") == "none"
-        words = "without costs, as asked" if is_free else "after costs"
-        lines.append(f"  net return   {_interval(aggregate['net_return'], '+.3%')} {words}")
-    return lines
+    return [
+        f"  weighted F1  {_interval(aggregate['f1_weighted'], '.3f')}{against}",
+        f"  accuracy     {_interval(accuracy, '.3f')}; largest class {majority:.3f}",
+    ]
 
 
-def _advice(gates: list[dict[str, Any]]) -> list[str]:
+def _advice(gates: list[dict[str, Any]], *, of_texts: bool = False) -> list[str]:
     """For each failed gate what to try; gates without a figure need more folds first."""
     failed = [gate for gate in gates if gate["passed"] is False]
-    advice = [_NEXT[gate["name"]] for gate in failed if gate["value"] is not None]
-    if len(advice) < len(failed):
+    words = {**_NEXT, **_NEXT_OF_TEXTS} if of_texts else _NEXT
+    advice = [words[gate["name"]] for gate in failed if gate["value"] is not None]
+    if len(advice) < len(failed) and not of_texts:
         advice.insert(0, "one split cannot carry every gate: judge several folds with "
                       "hfrun walk-forward")  # fmt: skip
     return advice
