@@ -10,16 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from tokenizers import pre_tokenizers
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from hfrun.errors import ModelError
+from hfrun.models.gguf_tokenizer import TokenizerFacts, read_gguf_tokenizer
 from hfrun.models.llama_folder import ImportedLlama, write_llama
-from lob_backtest.progress import announce
 
 _ARCHITECTURE = "llama"
-_PLAIN_WORDS = frozenset({None, "default", "gpt-2", "gpt2"})  # split as GPT-2 does
+_NEEDED = (
+    "llama.context_length",
+    "llama.embedding_length",
+    "llama.block_count",
+    "llama.feed_forward_length",
+    "llama.attention.head_count",
+    "llama.attention.layer_norm_rms_epsilon",
+    "tokenizer.ggml.model",
+    "tokenizer.ggml.tokens",
+)
 _TRANSFORMERS_ONLY = frozenset({"quantization_config", "_name_or_path", "_model_name_or_path"})
 
 
@@ -27,14 +35,13 @@ _TRANSFORMERS_ONLY = frozenset({"quantization_config", "_name_or_path", "_model_
 class GgufFacts:
     """What decides whether transformers reads a file whole.
 
-    ``kinds`` counts the tensors of each stored type; ``words`` names how a byte-level tokenizer
-    splits a text before it merges (``tokenizer.ggml.pre``), None in a sentencepiece one.
+    ``kinds`` counts the tensors of each stored type; ``obstacles`` are what transformers would
+    silently leave out.
     """
 
-    architecture: str
     kinds: Mapping[str, int]
-    words: str | None
     obstacles: tuple[str, ...]
+    tokenizer: TokenizerFacts
 
     @property
     def stored(self) -> str:
@@ -58,7 +65,7 @@ def import_gguf(file: Path | str, out: Path | str) -> ImportedLlama:
     """
     file = Path(file)
     facts = read_facts(file)
-    tokenizer = _tokenizer(file, facts.words)
+    tokenizer = read_gguf_tokenizer(file, facts.tokenizer)
     config, state = _weights(file)
     if sum(facts.kinds.values()) != len(state):
         raise ModelError(
@@ -89,16 +96,17 @@ def read_facts(file: Path) -> GgufFacts:
     if importlib.util.find_spec("gguf") is None:
         raise ModelError("GGUF files need the package gguf: pip install gguf")
     reader = _reader(file)
+    architecture = _value(reader, "general.architecture")
+    if architecture != _ARCHITECTURE:
+        raise ModelError(f"{file} holds a model of architecture {architecture}; needs llama")
+    missing = [key for key in _NEEDED if _value(reader, key) is None]
+    if missing:
+        raise ModelError(f"{file} does not state {', '.join(missing)}; convert the model again")
     facts = GgufFacts(
-        architecture=str(_value(reader, "general.architecture")),
         kinds=Counter(tensor.tensor_type.name for tensor in reader.tensors),
-        words=_words(reader),
         obstacles=_obstacles(reader),
+        tokenizer=_tokenizer_facts(reader),
     )
-    if facts.architecture != _ARCHITECTURE:
-        raise ModelError(
-            f"{file} holds a model of architecture {facts.architecture}; needs {_ARCHITECTURE}"
-        )
     if facts.obstacles:
         raise ModelError(
             f"{file} has {', '.join(facts.obstacles)}, which transformers does not take from GGUF "
@@ -129,47 +137,28 @@ def _value(reader: Any, key: str) -> Any:
     return None if field is None else field.contents()
 
 
-def _words(reader: Any) -> str | None:
-    is_byte_level = _value(reader, "tokenizer.ggml.model") == "gpt2"
-    return _value(reader, "tokenizer.ggml.pre") if is_byte_level else None
+def _tokenizer_facts(reader: Any) -> TokenizerFacts:
+    adds_space = _value(reader, "tokenizer.ggml.add_space_prefix")
+    return TokenizerFacts(
+        kind=str(_value(reader, "tokenizer.ggml.model")),
+        words=_value(reader, "tokenizer.ggml.pre"),
+        adds_space=adds_space is None or bool(adds_space),
+        n_tokens=len(_value(reader, "tokenizer.ggml.tokens")),
+        max_tokens=int(_value(reader, "llama.context_length")),
+    )
 
 
 def _obstacles(reader: Any) -> tuple[str, ...]:
     """What the file says about the model that transformers would silently drop."""
     found = []
-    scaling = _value(reader, f"{_ARCHITECTURE}.rope.scaling.type")
+    scaling = _value(reader, "llama.rope.scaling.type")
     if scaling not in (None, "none"):
         found.append(f"rotary scaling {scaling}")
     if any(tensor.name == "rope_freqs.weight" for tensor in reader.tensors):
         found.append("rotary factors (rope_freqs.weight)")
-    if _value(reader, f"{_ARCHITECTURE}.expert_count"):
+    if _value(reader, "llama.expert_count"):
         found.append("experts")
     return tuple(found)
-
-
-def _tokenizer(file: Path, words: str | None) -> PreTrainedTokenizerBase:
-    """The file's tokenizer, splitting texts into words as its merges were learnt."""
-    try:
-        tokenizer: Any = AutoTokenizer.from_pretrained(
-            file.parent, gguf_file=file.name, local_files_only=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"{file}: its tokenizer cannot be read ({error})") from error
-    backend = tokenizer.backend_tokenizer
-    if words == "smollm":  # not known to transformers: each digit is a word of its own
-        backend.pre_tokenizer = pre_tokenizers.Sequence(
-            [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
-        )
-    elif words not in _PLAIN_WORDS and isinstance(backend.pre_tokenizer, pre_tokenizers.ByteLevel):
-        announce(
-            f"{file.name}: transformers does not know how '{words}' splits a text into words, and "
-            "splits as GPT-2: some ids may be others than in training; use the tokenizer of the "
-            "model's folder from a hub"
-        )
-    if tokenizer.pad_token is None:  # the mask hides it, so any token will do
-        tokenizer.pad_token = tokenizer.eos_token
-    chosen: PreTrainedTokenizerBase = tokenizer
-    return chosen
 
 
 def _weights(file: Path) -> tuple[LlamaConfig, dict[str, Tensor]]:
