@@ -67,10 +67,19 @@ def _asked(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
 
     from hfrun.data.texts import read_splits
     from hfrun.evaluation.zero_shot_model import load_language_model
-    from hfrun.evaluation.zero_shot_report import ask, write_zero_shot, zero_shot_report
+    from hfrun.evaluation.zero_shot_prompts import label_tokens
+    from hfrun.evaluation.zero_shot_report import (
+        ask,
+        words_of_labels,
+        write_zero_shot,
+        zero_shot_report,
+    )
     from hfrun.models.llama_weights import load_tokenizer
 
     splits = read_splits(config.data)
+    tokenizer = load_tokenizer(config.model)
+    words = words_of_labels(splits.label_names, config.model.label_words)
+    label_tokens(words, tokenizer, template=config.data.template)  # refused before weights are read
     rng = np.random.default_rng(config.run.seed)
     part = splits.parts()[arguments.part]
     chosen = _drawn(len(part), arguments.texts, rng)
@@ -81,10 +90,10 @@ def _asked(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     others = others[_drawn(len(others), arguments.prior_texts, rng)]
     asked = ask(
         load_language_model(config.model, dtype=arguments.dtype),
-        load_tokenizer(config.model),
+        tokenizer,
         _selected(part, chosen),
         label_names=splits.label_names,
-        label_words=config.model.label_words,
+        label_words=words,
         template=config.data.template,
         max_length=config.data.max_length,
         prior_texts=[splits.train.texts[i] for i in others],

@@ -24,6 +24,7 @@ from lob_backtest.progress import progress
 
 SCORINGS = ("sum", "per_token", "per_byte", "content_free", "train_prior")
 _MOST_TEXTS = 64
+_LEAST = float(np.finfo(np.float64).tiny)  # of a prior: its logarithm stays finite
 _BATCH_TOKENS = 4096  # padding included
 _MOST_LOGITS = 64_000_000  # of the labels' tokens at once: 256 MB
 
@@ -115,7 +116,7 @@ def label_probabilities(
     if scoring in ("content_free", "train_prior"):
         if prior is None:
             raise ModelError(f"scoring {scoring} needs the labels' prior")
-        return softmax(log_likelihood - np.log(prior))
+        return softmax(log_likelihood - np.log(np.maximum(prior, _LEAST)))
     divisors = {
         "sum": np.ones(len(words.tokens)),
         "per_token": words.n_tokens,
