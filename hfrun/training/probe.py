@@ -75,24 +75,14 @@ class Probe:
         for group, peak in zip(self.trainer.optimizer.param_groups, self.peak_rates, strict=True):
             group["lr"] = rate * peak / base
 
-    def batches(
-        self, *, size: int | None = None, in_a_step: int | None = None
-    ) -> Iterator[Batches]:
+    def batches(self) -> Iterator[Batches]:
         """The micro-batches of each optimizer step and their samples, epoch after epoch.
-
-        Args:
-            size: samples a micro-batch; the trainer's own unless given.
-            in_a_step: micro-batches a step; the trainer's gradient accumulation unless given.
 
         Raises:
             DataError: the training data does not fill one batch.
         """
-        trainer, loader = self.trainer, self._loader
-        if size is not None:
-            trainer._train_batch_size = size
-            loader = trainer.get_train_dataloader()
-        order = trainer._order
-        in_a_step = in_a_step or trainer.args.gradient_accumulation_steps
+        trainer, loader, order = self.trainer, self._loader, self.trainer._order
+        in_a_step = trainer.args.gradient_accumulation_steps
         for epoch in itertools.count():
             for told in (loader, order):
                 if hasattr(told, "set_epoch"):
@@ -107,6 +97,33 @@ class Probe:
             while step[0]:
                 yield step
                 step = trainer.get_batch_samples(taken, in_a_step, trainer.args.device)
+
+    def indices(self, *, batch: int) -> Iterator[int]:
+        """Training samples, without end, in the order that fills batches of that size."""
+        order = self.trainer._get_train_sampler(self.trainer.train_dataset)
+        if isinstance(getattr(order, "batch", None), int):  # it groups samples into batches
+            order = copy.copy(order)
+            order.batch = batch
+        for epoch in itertools.count():
+            if hasattr(order, "set_epoch"):
+                order.set_epoch(epoch)
+            yield from order
+
+    def formed(self, samples: list[int], *, batch: int) -> list[Batches]:
+        """Steps of one batch of that size each, of these samples in their order."""
+        trainer = self.trainer
+        loader = trainer._get_dataloader(
+            trainer.train_dataset,
+            "Training",
+            batch,
+            sampler_fn=lambda _: _Listed(samples),
+            is_training=True,
+        )
+        taken, steps = iter(loader), []
+        while (step := trainer.get_batch_samples(taken, 1, trainer.args.device))[0]:
+            steps.append(step)
+        trainer.accelerator._dataloaders.clear()  # it would keep each of them
+        return steps
 
     def step(self, batches: list[Any], samples: Tensor | int | None) -> StepRecord:
         """One optimizer step, as the trainer takes it; its loss is from before the update."""
@@ -188,6 +205,19 @@ def probing(trainer: MeasuredTrainer) -> Iterator[Probe]:
             probe.model = None  # type: ignore[assignment]
             for name, value in shared.items():
                 setattr(gradient_state, name, value)
+
+
+class _Listed(Sampler[int]):
+    """Samples in a given order."""
+
+    def __init__(self, samples: list[int]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.samples)
 
 
 def _copies(

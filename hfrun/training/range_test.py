@@ -41,7 +41,7 @@ class RangeOptions:
     start: float = 1e-7
     end: float = 1e-2
     steps: int = 200
-    decades: float = 0.4
+    decades: float = 0.3
     divergence: float = 4.0
 
     def __post_init__(self) -> None:
