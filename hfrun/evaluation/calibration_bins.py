@@ -16,6 +16,7 @@ from lob_backtest.metrics import (
 )
 from lob_backtest.sections.confidence import share_interval
 
+EQUAL_WIDTH_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)
 _CHANCE_DRAWS = 2000
 
 Figures = dict[str, float]
@@ -67,7 +68,8 @@ def judged(
     labels: IntArray, probabilities: FloatArray, *, overlap: float, rng: np.random.Generator
 ) -> Judged:
     """The figures, the bins, and what chance alone would show."""
-    mean, high = chance_ece(said_classes(probabilities)[1], overlap=overlap, rng=rng)
+    _, confidence = said_classes(probabilities)
+    mean, high = chance_ece(confidence, EQUAL_WIDTH_EDGES, overlap=overlap, rng=rng)
     return Judged(
         figures=figures_of(labels, probabilities),
         bins=_bins(labels, probabilities, overlap=overlap),
@@ -99,7 +101,7 @@ def _bins(
 
 
 def chance_ece(
-    confidence: FloatArray, *, overlap: float, rng: np.random.Generator
+    confidence: FloatArray, edges: FloatArray, *, overlap: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """ECE of a perfectly calibrated model by chance: its mean, and what 95 of 100 tests stay below.
 
@@ -108,14 +110,14 @@ def chance_ece(
 
     Args:
         confidence: ``(N,)`` of the class that is said.
+        edges: of the bins, as ``bin_numbers`` takes them.
         overlap: rows that share one label's time, on average.
         rng: randomness.
 
     References: Bröcker and Smith (2007), Increasing the Reliability of Reliability Diagrams,
     Weather and Forecasting 22(3).
     """
-    place = bin_numbers(confidence, np.linspace(0.0, 1.0, ECE_BINS + 1))
-    variance = np.bincount(place, confidence * (1 - confidence), minlength=ECE_BINS)
+    variance = np.bincount(bin_numbers(confidence, edges), confidence * (1 - confidence))
     spread = np.sqrt(np.maximum(variance, 0.0) * overlap)
     draws = np.abs(rng.standard_normal((_CHANCE_DRAWS, spread.size)) * spread).sum(axis=1)
     mean = math.sqrt(2 / math.pi) * float(spread.sum())

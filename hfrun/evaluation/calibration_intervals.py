@@ -3,6 +3,9 @@
 Rows are drawn once for both sets of probabilities, so what moves both alike cancels in the
 difference. Decisions of a book follow one another and are drawn in blocks; texts are independent,
 and are put in a random order first, since a file may be sorted by its labels.
+
+A binned error is never below 0 and so too large by chance, the more the better calibrated a model
+is. Where chance alone could show as much, the interval of an ECE therefore begins at 0.
 """
 
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from hfrun.evaluation.calibration_bins import EQUAL_WIDTH_EDGES, chance_ece
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import (
     ECE_BINS,
@@ -28,7 +32,6 @@ N_RESAMPLES = 1000
 _GAPS = slice(1, 1 + ECE_BINS)
 _MASS_GAPS = slice(1 + ECE_BINS, 1 + 2 * ECE_BINS)
 _COLUMNS = 3 + 2 * ECE_BINS
-_EQUAL_WIDTH = np.linspace(0.0, 1.0, ECE_BINS + 1)
 
 Verdict = Literal["better", "worse", "no difference"]
 
@@ -79,13 +82,11 @@ def compare(
         rng: randomness.
         n_resamples: of the bootstrap.
     """
+    order = np.arange(labels.size)
     if overlap is None:
-        order = rng.permutation(labels.size)
-        labels, before, after = labels[order], before[order], after[order]
-        folds = np.zeros_like(folds)
+        order, folds = rng.permutation(labels.size), np.zeros_like(folds)
     cells = Cells.of(folds)
-    rows = [_row_sums(labels, probabilities) for probabilities in (after, before)]
-    sums = [cells.sums(values) for values in rows]
+    sums = [cells.sums(_row_sums(labels[order], each[order])) for each in (after, before)]
     draw = Draw(
         names=("after", "before"),
         keys=COMPARED_KEYS,
@@ -96,8 +97,24 @@ def compare(
         pace=sums[0][:, _GAPS].sum(axis=1) / cells.length,
     )
     found = intervals_of(draw, n_resamples=n_resamples, rng=rng)
-    values = [calibration_metrics(labels, probabilities) for probabilities in (before, after)]
-    return {key: _compared(key, found, *(value[key] for value in values)) for key in COMPARED_KEYS}
+    sides = [_side(labels, each, overlap=draw.overlap, rng=rng) for each in (before, after)]
+    return {key: _compared(key, found, *(side[key] for side in sides)) for key in COMPARED_KEYS}
+
+
+def _side(
+    labels: IntArray, probabilities: FloatArray, *, overlap: float, rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """Each figure, and what chance alone could show of it, in 95 of 100 tests; 0 for a score."""
+    figures = calibration_metrics(labels, probabilities)
+    _, confidence = said_classes(probabilities)
+    chance = {"nll": 0.0, "brier": 0.0} | {
+        key: chance_ece(confidence, edges, overlap=overlap, rng=rng)[1]
+        for key, edges in (
+            ("ece", EQUAL_WIDTH_EDGES),
+            ("adaptive_ece", equal_mass_edges(confidence)),
+        )
+    }
+    return {key: (figures[key], chance[key]) for key in COMPARED_KEYS}
 
 
 def _row_sums(labels: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -106,7 +123,7 @@ def _row_sums(labels: IntArray, probabilities: FloatArray) -> FloatArray:
     n, gap = labels.size, np.equal(said, labels) - confidence
     rows, sums = np.arange(n), np.zeros((n, _COLUMNS))
     sums[:, 0] = 1
-    sums[rows, _GAPS.start + bin_numbers(confidence, _EQUAL_WIDTH)] = gap
+    sums[rows, _GAPS.start + bin_numbers(confidence, EQUAL_WIDTH_EDGES)] = gap
     sums[rows, _MASS_GAPS.start + bin_numbers(confidence, equal_mass_edges(confidence))] = gap
     sums[:, -2] = log_losses(labels, probabilities)
     # |p - e|^2 = |p|^2 - 2 p_true + 1
@@ -128,21 +145,23 @@ def _figures(sums: FloatArray) -> FloatArray:
     return np.column_stack([found[key] / n for key in COMPARED_KEYS])
 
 
-def _compared(key: str, found: Intervals, before: float, after: float) -> Compared:
+def _compared(
+    key: str, found: Intervals, before: tuple[float, float], after: tuple[float, float]
+) -> Compared:
     lead = found.leads.get("before", {}).get(key, Lead())
     verdict: Verdict = "no difference"
     if lead.low is not None and lead.high is not None:
         verdict = "better" if lead.high < 0 else "worse" if lead.low > 0 else verdict
-    before_low, before_high = _within(found.of["before"][key])
-    after_low, after_high = _within(found.of["after"][key])
+    before_low, before_high = _within(found.of["before"][key], *before)
+    after_low, after_high = _within(found.of["after"][key], *after)
     return Compared(
-        before=before,
+        before=before[0],
         before_low=before_low,
         before_high=before_high,
-        after=after,
+        after=after[0],
         after_low=after_low,
         after_high=after_high,
-        difference=after - before,
+        difference=after[0] - before[0],
         low=lead.low,
         high=lead.high,
         p_value=lead.p_value,
@@ -150,7 +169,9 @@ def _compared(key: str, found: Intervals, before: float, after: float) -> Compar
     )
 
 
-def _within(limits: Interval) -> Interval:
-    """No figure here is below 0."""
+def _within(limits: Interval, value: float, chance: float) -> Interval:
+    """No figure here is below 0, and one that chance could show may be 0 in truth."""
     low, high = limits
-    return low if low is None else max(low, 0.0), high
+    if low is None:
+        return limits
+    return (0.0 if value <= chance else max(low, 0.0)), high

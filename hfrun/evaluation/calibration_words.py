@@ -65,7 +65,7 @@ def _remarks(own: Temperature) -> str:
 
 def _figure_lines(calibration: Calibration) -> list[str]:
     accuracy = calibration.before.figures["accuracy"]
-    rows = [("", "as trained", "at the temperature", "difference")]
+    rows: list[tuple[str, ...]] = [("", "as trained", "at the temperature", "difference")]
     for key, name in _NAMES.items():
         found = calibration.compared[key]
         rows.append(
