@@ -86,7 +86,7 @@ def with_intervals(
     bounds = dict(found)
     bounds["accuracy"] = share_interval(round(figures["accuracy"] * n), n, overlap=1.0)
     return {
-        key: {"value": value, **_within(key, *bounds.get(key, (None, None)))}
+        key: {"value": value, **_within(key, value, *bounds.get(key, (None, None)))}
         for key, value in figures.items()
     }
 
@@ -195,8 +195,13 @@ def _bins(one: FloatArray, n_classes: int) -> tuple[FloatArray, FloatArray]:
     return one[:, begin : begin + ECE_BINS], one[:, begin + ECE_BINS : begin + 2 * ECE_BINS]
 
 
-def _within(key: str, low: float | None, high: float | None) -> dict[str, float | None]:
+def _within(
+    key: str, value: float, low: float | None, high: float | None
+) -> dict[str, float | None]:
     """Bounds where the figure can be; the draw knows the range of the books' figures alone."""
-    if key in _UPPER and low is not None and high is not None:
+    if low is None or high is None:
+        return {"low": None, "high": None}
+    if key in _UPPER:
         low, high = max(low, 0.0), min(high, _UPPER[key])
-    return {"low": low, "high": high}
+    # sums in another order differ by a rounding
+    return {"low": min(low, value), "high": max(high, value)}
