@@ -18,6 +18,7 @@ from hfrun.evaluation.calibration import Calibration, calibrate
 from hfrun.evaluation.calibration_plot import write_reliability_plot
 from hfrun.evaluation.text_predictions import read_text_predictions
 from hfrun.run_folder import read_run
+from lob_backtest.errors import FormatError
 from lob_backtest.files import write_json
 from lob_backtest.predictions import read_predictions
 from lob_backtest.resampling import label_overlap
@@ -54,8 +55,12 @@ def write_calibration(calibration: Calibration, folder: Path) -> None:
 def _is_of_texts(path: Path) -> bool:
     try:
         return "text" in pq.read_schema(path).names
-    except (pa.ArrowException, OSError):
-        return False  # the reader of books says what is wrong with it
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise FormatError(
+            f"{path}: not a Parquet file, or a damaged one ({reason}); run the config again in a "
+            "new folder"
+        ) from error
 
 
 def _of_texts(run: Path) -> dict[str, Any]:

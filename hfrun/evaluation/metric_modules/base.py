@@ -80,9 +80,8 @@ class ClassMetric(ProbabilityMetric):
         self, *, predictions: Any, references: Any, logits: bool = False
     ) -> dict[str, float]:
         labels = np.asarray(references, dtype=np.int64)
-        said = np.asarray(predictions)
-        if said.ndim == 1 and said.dtype.kind in "iu":
-            counts = _counts(labels, said.astype(np.int64))
+        if len(predictions) and np.ndim(predictions[0]) == 0:
+            counts = _counts(labels, np.asarray(predictions, dtype=np.int64))
         else:
             counts = confusion_matrix(labels, probabilities_of(predictions, logits=logits))
         return {self.name: float(type(self).of_counts(counts))}
