@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hfrun.commands import (
+    calibrate,
+    import_weights,
+    lr_find,
+    sweep,
+    throughput,
+    zero_shot,
+)
 from hfrun.hub.commands import add_parser as add_hub_parser
 from hfrun.hub.environment import prepare_client
 from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED, run_command
+from lob_backtest.errors import ConfigError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,13 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="hfrun", description="Fine-tune classifiers on order books, and judge them honestly."
+        prog="hfrun",
+        description="Fine-tune classifiers on order books and on texts, and judge them honestly.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands, "train", _train, "train one config and judge it on its held-out block")
     _add_run(commands, "walk-forward", _walk_forward, "fit, predict, score and judge every fold")
     _add_predict(commands)
-    _add_import(commands)
+    for command in (lr_find, throughput, sweep, zero_shot, calibrate, import_weights):
+        command.add_parser(commands)
     _add_push(commands)
     add_hub_parser(commands)
     return parser
@@ -48,14 +59,6 @@ def _add_predict(commands: Any) -> None:
     parser.set_defaults(run=_predict)
 
 
-def _add_import(commands: Any) -> None:
-    parser = commands.add_parser("import", help="published weights to a model folder")
-    parser.add_argument("format", choices=["deeplob-published"])
-    parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    parser.set_defaults(run=_import)
-
-
 def _add_push(commands: Any) -> None:
     parser = commands.add_parser("push", help="send a run's model, card and report to a hub")
     parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
@@ -74,17 +77,24 @@ def _add_push(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from hfrun.walk_forward import run_training
+    from hfrun.runs import run_any
 
-    summary = run_training(_load(arguments))
+    summary = run_any(_load(arguments))
     _print(summary, as_json=arguments.json)
     return EXIT_DONE  # the gates are shown, but a training was asked for, not a judgement
 
 
 def _walk_forward(arguments: argparse.Namespace) -> int:
+    from hfrun.config import HfrunConfig
     from hfrun.walk_forward import run_walk_forward
 
-    summary = run_walk_forward(_load(arguments))
+    config = _load(arguments)
+    if not isinstance(config, HfrunConfig):
+        raise ConfigError(
+            f"{arguments.config}: data has texts, which have no order in time to walk through; "
+            "use hfrun train, or data.book for an order book"
+        )
+    summary = run_walk_forward(config)
     _print(summary, as_json=arguments.json)
     failed = summary is not None and summary.verdict != "pass"
     return EXIT_GATES_FAILED if failed else EXIT_DONE
@@ -106,14 +116,6 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     n = predict_book(arguments.source, arguments.book, arguments.output)
     print(f"{n} decisions in {arguments.output}")
-    return EXIT_DONE
-
-
-def _import(arguments: argparse.Namespace) -> int:
-    from hfrun.models.published import import_deeplob_published
-
-    folder = import_deeplob_published(arguments.file, arguments.output)
-    print(f"AutoModelForSequenceClassification.from_pretrained({str(folder)!r}) loads it")
     return EXIT_DONE
 
 

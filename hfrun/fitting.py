@@ -8,6 +8,8 @@ What a fold leaves in its folder; ``figures.json`` is written last and says that
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -93,8 +95,7 @@ def fit_fold(
             if is_main:
                 remove_broken_checkpoints(files.folder)
                 follow_move(files.folder)
-                write_rows(book, normalizer, inputs.rows)
-                scaler = _write_hand_features(book, prepared, fold, inputs)
+                scaler = _write_inputs(book, prepared, fold, normalizer, inputs)
         if config.model.pretrained is None:
             _start_from_logistic(model, prepared, fold, inputs)
         trainer = fold_trainer(config, prepared, fold, model=model, inputs=inputs)
@@ -115,10 +116,29 @@ def fit_fold(
     write_json(files.folder / "figures.json", figures)
 
 
-def _write_hand_features(
-    book: Book, prepared: Prepared, fold: Fold, inputs: InputFiles
+@contextmanager
+def open_fold_trainer(
+    config: HfrunConfig, book: Book, prepared: Prepared, fold: Fold, folder: Path
+) -> Iterator[MeasuredTrainer]:
+    """A fold's trainer as ``fit_fold`` begins with it; its input files go when it closes."""
+    model = build_model(config, levels=book.n_levels)
+    inputs = InputFiles(folder, with_hand_features=reads_hand_features(model))
+    try:
+        normalizer = fold_normalizer(config, book, prepared, fold)
+        _write_inputs(book, prepared, fold, normalizer, inputs)
+        if config.model.pretrained is None:
+            _start_from_logistic(model, prepared, fold, inputs)
+        yield fold_trainer(config, prepared, fold, model=model, inputs=inputs)
+    finally:
+        inputs.remove()
+
+
+def _write_inputs(
+    book: Book, prepared: Prepared, fold: Fold, normalizer: Normalizer, inputs: InputFiles
 ) -> HandScaler | None:
-    """Standardised by the train part, as the logistic baseline sees them."""
+    """The model's rows and, where it reads them, hand-made features standardised by the train
+    part, as the logistic baseline sees them."""
+    write_rows(book, normalizer, inputs.rows)
     if inputs.hand_features is None:
         return None
     return fit_and_write(book, prepared.decisions, fold.train, inputs.hand_features)

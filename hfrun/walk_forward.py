@@ -51,8 +51,13 @@ def run_walk_forward(config: HfrunConfig) -> Summary | None:
 def run_training(config: HfrunConfig) -> Summary | None:
     """Train on one split in time, and judge the chosen checkpoint once on the held-out block."""
     book = open_book(config.data.book, mapped=True)
+    return _run(config, book, holdout_of(config, book), kind="train")
+
+
+def holdout_of(config: HfrunConfig, book: Book) -> Prepared:
+    """Decisions, labels and the one split in time of a training without walk-forward."""
     split = config.data.split
-    prepared = prepare_holdout(
+    return prepare_holdout(
         book,
         data=config.data,
         train=split.train,
@@ -60,7 +65,6 @@ def run_training(config: HfrunConfig) -> Summary | None:
         test=split.test,
         backtest=config.backtest,
     )
-    return _run(config, book, prepared, kind="train")
 
 
 def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
