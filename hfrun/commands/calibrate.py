@@ -24,7 +24,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge, write and print; exit code 0 whatever was found."""
-    from hfrun.evaluation.calibration_run import calibrate_run, write_calibration
+    from hfrun.evaluation.calibration import write_calibration
+    from hfrun.evaluation.calibration_run import calibrate_run
     from hfrun.evaluation.calibration_words import calibration_text
 
     calibration = calibrate_run(arguments.source)

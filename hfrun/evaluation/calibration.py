@@ -7,6 +7,7 @@ where the interval of the difference says so.
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +17,10 @@ from hfrun.evaluation.calibration_bins import Figures, Judged, figures_of, judge
 from hfrun.evaluation.calibration_intervals import Compared, compare
 from hfrun.evaluation.temperature import Temperature, fit_temperature, scaled
 from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.files import write_json
 from lob_backtest.sections.confidence import share_interval
 
+CALIBRATION_FILE = "calibration.json"
 UNKNOWN = -1
 
 Claim = Literal["improved", "worse", "no difference"]
@@ -127,6 +130,14 @@ def calibrate(
         claim=claim,
         reason=reason,
     )
+
+
+def write_calibration(calibration: Calibration, folder: Path) -> None:
+    """Write ``calibration.json`` and the reliability diagram, each whole or not at all."""
+    from hfrun.evaluation.calibration_plot import write_reliability_plot  # it draws a Calibration
+
+    write_reliability_plot(calibration, folder)
+    write_json(folder / CALIBRATION_FILE, calibration.as_dict())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

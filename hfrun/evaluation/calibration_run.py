@@ -15,15 +15,12 @@ import pyarrow.parquet as pq
 
 from hfrun.errors import DataError
 from hfrun.evaluation.calibration import Calibration, calibrate
-from hfrun.evaluation.calibration_plot import write_reliability_plot
 from hfrun.evaluation.text_predictions import read_text_predictions
 from hfrun.run_folder import read_run
 from lob_backtest.errors import FormatError
-from lob_backtest.files import write_json
 from lob_backtest.predictions import read_predictions
 from lob_backtest.resampling import label_overlap
 
-CALIBRATION_FILE = "calibration.json"
 _TEST, _VALIDATION = "predictions.parquet", "validation_predictions.parquet"
 
 
@@ -44,12 +41,6 @@ def calibrate_run(run: Path) -> Calibration:
             )
     of_kind = _of_texts if _is_of_texts(run / _TEST) else _of_a_book
     return calibrate(**of_kind(run), seed=seed)
-
-
-def write_calibration(calibration: Calibration, folder: Path) -> None:
-    """Write ``calibration.json`` and the reliability diagram, each whole or not at all."""
-    write_reliability_plot(calibration, folder)
-    write_json(folder / CALIBRATION_FILE, calibration.as_dict())
 
 
 def _is_of_texts(path: Path) -> bool:
