@@ -62,8 +62,9 @@ def test_validation_chooses_the_penalty() -> None:
     """Each train text has a word of its own, by which a weak penalty learns its noise by heart."""
     rng = np.random.default_rng(0)
     truth = np.arange(80) % 2
-    texts = [f"{'fine' if label else 'dull'} w{i}" for i, label in enumerate(truth)]
-    noisy = part(texts, np.where(rng.random(80) < 0.3, 1 - truth, truth))
+    words = ("dull cold silly", "fine warm clever")
+    texts = [f"{words[label]} w{i}" for i, label in enumerate(truth)]
+    noisy = part(texts, np.where(rng.random(80) < 0.2, 1 - truth, truth))
     by_truth, by_heart = (
         text_baselines(splits(train=noisy, validation=each, test=noisy), seed=0)["tfidf_logistic"]
         for each in (part(texts, truth), noisy)
