@@ -224,9 +224,9 @@ def _claim(
 
 
 def _change(figure: Compared) -> str:
-    text = f"{figure.before:.4f} -> {figure.after:.4f}"
+    text = f"{figure.before:.4f} to {figure.after:.4f}"
     if figure.low is None or figure.high is None:
         return f"{text}, too few rows for an interval"
     limits = f"[{figure.low:+.4f}, {figure.high:+.4f}]"
-    held = " holds 0" if figure.verdict == "no difference" else ""
-    return f"{text}, difference {figure.difference:+.4f} {limits}{held}"
+    luck = ", which may be chance" if figure.verdict == "no difference" else ""
+    return f"{text}, difference {figure.difference:+.4f} {limits}{luck}"

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hfrun.errors import DataError
-from hfrun.evaluation.calibration import Calibration, calibrate
+from hfrun.evaluation.calibration import Calibration, calibrate, write_calibration
 from hfrun.evaluation.text_predictions import read_text_predictions
 from hfrun.run_folder import read_run
 from lob_backtest.errors import FormatError
 from lob_backtest.predictions import read_predictions
+from lob_backtest.progress import announce
 from lob_backtest.resampling import label_overlap
 
 _TEST, _VALIDATION = "predictions.parquet", "validation_predictions.parquet"
@@ -41,6 +42,20 @@ def calibrate_run(run: Path) -> Calibration:
             )
     of_kind = _of_texts if _is_of_texts(run / _TEST) else _of_a_book
     return calibrate(**of_kind(run), seed=seed)
+
+
+def calibrate_finished(run: Path) -> Calibration | None:
+    """Calibrate a run at its end and write it down; None, said in a line, where labels lack.
+
+    A run that has been trained and judged does not fail for want of a temperature.
+    """
+    try:
+        calibration = calibrate_run(run)
+    except DataError as error:
+        announce(f"no calibration: {error}")
+        return None
+    write_calibration(calibration, run)
+    return calibration
 
 
 def _is_of_texts(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import pytest
 from hfrun.commands import calibrate as command
 from hfrun.evaluation.calibration import calibrate
 from hfrun.evaluation.calibration_plot import write_reliability_plot
-from hfrun.evaluation.calibration_run import calibrate_run
+from hfrun.evaluation.calibration_run import calibrate_finished, calibrate_run
 from hfrun.evaluation.temperature import fit_temperature
-from hfrun.evaluation.text_predictions import TextPredictions, write_text_predictions
+from hfrun.evaluation.text_predictions import (
+    TextPredictions,
+    read_text_predictions,
+    write_text_predictions,
+)
 from lob_backtest.command_line import run_command
 from lob_backtest.predictions import read_predictions
 from tests.hfrun.conftest import TinyRun
@@ -99,6 +104,19 @@ def test_a_run_that_is_not_finished_is_refused(
     assert "no validation_predictions.parquet in it, so the run is not finished" in error
     assert hfrun_calibrate(str(text_run.parent)) == 2
     assert "no run.json in it" in capsys.readouterr().err
+
+
+def test_a_run_that_ends_without_known_labels_goes_on_without_a_calibration(
+    text_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = calibrate_finished(text_run)
+    assert found is not None
+    assert (text_run / "calibration.json").is_file()
+    path = text_run / "validation_predictions.parquet"
+    table = read_text_predictions(path)
+    write_text_predictions(replace(table, labels=np.full(table.n, -1)), path)
+    assert calibrate_finished(text_run) is None
+    assert "no calibration: validation has 500 rows and no known label" in capsys.readouterr().err
 
 
 def test_damaged_predictions_and_other_classes_are_refused(
