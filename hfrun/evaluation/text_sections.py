@@ -128,4 +128,4 @@ def _share(name: str, hits: int, n: int, *, empty: float | None = None) -> dict[
 def shares_of(labels: IntArray, n_classes: int) -> FloatArray:
     """``(C,)`` share of each class among known labels; zeros where there are none."""
     counts = np.bincount(labels[labels >= 0], minlength=n_classes).astype(np.float64)
-    return counts / max(counts.sum(), 1.0)
+    return np.asarray(counts / max(counts.sum(), 1.0))
