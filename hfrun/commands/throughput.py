@@ -69,5 +69,5 @@ def throughput_text(found: "Throughput") -> str:
         lines.append(f"  {row.batch:>6}  {speed:>10}  {ratio:>13}  {peak:>{len(held) + 1}}{mark}")
     lines += ["", f"ended: {found.ended}", "", f"  {' '.join(overrides_for(found))}"]
     if found.accumulation is not None:
-        return "\n".join([*lines, "", "As many samples a step as before: only the speed changes."])
+        lines += ["", "With this accumulation a step has as many samples as the config's."]
     return "\n".join([*lines, "", NOTE])

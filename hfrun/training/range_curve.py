@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 
-# A fall has to be this many of its standard errors to be called one.
-_ERRORS_OF_A_FALL = 3.0
+# A fall has to be this many of its standard errors to be called one, and to be called clear.
+_FALL, _CLEAR_FALL = 2.0, 3.0
 
 
 class RunningMean:
@@ -93,10 +93,10 @@ class Suggestion:
 
     @property
     def rate(self) -> float | None:
-        """The smaller of the two: where they differ, it is the safe one."""
+        """The larger of the two: where they differ, the loss falls at both (docs/lr_find.md)."""
         if self.steepest is None or self.tenth is None:
             return None
-        return min(self.steepest, self.tenth)
+        return max(self.steepest, self.tenth)
 
 
 def suggested(
@@ -114,7 +114,7 @@ def suggested(
     lowest = int(np.argmin(curve))
     fall = float(untouched - curve[lowest])
     noise = _standard_error(losses, curve, lowest, smoothing)
-    if lowest == 0 or not fall > _ERRORS_OF_A_FALL * noise:
+    if lowest == 0 or not fall > _FALL * noise:
         note = (
             f"no suggestion: the loss falls by {fall:.2g} at most, with a standard error of "
             f"{noise:.2g}; take more steps, larger batches or a higher end"
@@ -125,6 +125,11 @@ def suggested(
     slope = np.gradient(curve[: lowest + 1], np.log10(rates[: lowest + 1]))
     steepest, least = float(rates[int(np.argmin(slope))]), float(rates[lowest])
     notes = []
+    if not fall > _CLEAR_FALL * noise:
+        notes.append(
+            "the fall is hardly clearer than its noise: take more steps or larger batches, and "
+            "see whether the suggestion stays"
+        )
     if lowest == len(losses) - 1:
         notes.append("the loss still falls at the end: the lowest may lie higher, so raise the end")
     return Suggestion(

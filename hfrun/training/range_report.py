@@ -57,7 +57,7 @@ def _suggestions(test: RangeTest) -> list[str]:
 def _pasted(overrides: Sequence[str]) -> list[str]:
     if not overrides:
         return []
-    words = "The smaller of the two, as peak rate of batches of this size:"
+    words = "The larger of the two, as the peak rate for batches of this size:"
     return ["", words, f"  {' '.join(overrides)}"]
 
 

@@ -28,8 +28,8 @@ from hfrun.training.trainer import MeasuredTrainer
 from lob_backtest.progress import announce
 
 NOTE = (
-    "A batch of another size is another training: tune the learning rate and the regularization "
-    "anew, and count the steps again."
+    "A step of more samples is another training: retune the learning rate and the regularization, "
+    "and the number of steps."
 )
 _SECONDS = 0.1  # of each repetition, at least: below, the clock's own noise counts
 _MOST_STEPS = 64
