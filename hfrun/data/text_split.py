@@ -1,4 +1,4 @@
-"""Random parts of one source of texts, alike in their classes, with equal texts kept together."""
+"""Random parts of one source of texts: alike in their classes, and no text is in two of them."""
 
 import hashlib
 import re
@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
 
 _NO_WORD = re.compile(r"[^0-9a-z]+")
-# A space between two letters says little: "do n't" is "don't". Beside a digit it says much.
-_LETTERS_APART = re.compile(r"(?<=[^\d\s]) (?=[^\d\s])")
+_LEAST_WORDS = 8  # of texts that one word makes near duplicates, as the audit counts them
+# Beside the texts, so that the search for pairs has one to find; no text has such signs.
+_A_PAIR = tuple(" ".join(["\0"] * _LEAST_WORDS + [end]) for end in ("\1", "\2"))
 
 
 class _Signs(dict[int, str]):
@@ -46,33 +50,22 @@ def normalized(text: str) -> str:
     return words or " ".join(text.split())
 
 
-def spelling(plain: str) -> str:
-    """What two normalized texts share if only spaces between letters are different.
-
-    >>> spelling(normalized("I do n't know . ")) == spelling(normalized("I don't know!"))
-    True
-    """
-    return _LETTERS_APART.sub("", plain)
-
-
 def random_split(
-    texts: Sequence[str],
-    raw_labels: Sequence[str],
-    *,
-    shares: Mapping[str, float],
-    seed: int,
+    texts: Sequence[str], raw_labels: Sequence[str], *, shares: Mapping[str, float], seed: int
 ) -> dict[str, list[int]]:
     """Row numbers of each part, each in the order of the source.
 
-    Texts of one ``spelling`` are one group, and a group is in one part. Groups of one class are
-    put in the order of a hash of the seed and the text, which depends neither on the order of the
-    source nor on other texts, and the parts are cut from it one after the other:
+    Texts that the audit would call duplicates or near duplicates of each other are one group, and
+    a group is in one part. Groups of one class are put in the order of a hash of the seed and the
+    text, which does not depend on the order of the source, and the parts are cut from it one after
+    the other:
 
         class a   0 1 2 3 4 5 6 | 7 | 8 9      shares 0.7, 0.1, 0.2 of its texts
         class b   0 1 2 | | 3                  rounded so that the parts of all classes add up
 
-    A group with several labels counts as the one that is rarest. Each class has a group in the
-    first part. Shares that add up to less than 1 leave texts out.
+    A group with several labels counts as the one that is rarest. Each class has a group in train,
+    and so has train those groups that would fill another part alone. Shares that add up to less
+    than 1 leave texts out.
 
     Args:
         texts: N of them.
@@ -85,39 +78,67 @@ def random_split(
     found: dict[str, list[int]] = {part: [] for part in shares}
     before = 0
     for label in sorted(groups):
-        drawn = [rows for _, rows in sorted(groups[label])]
-        size = sum(map(len, drawn))
+        size = sum(len(rows) for _, rows in groups[label])
         cuts = np.rint(bounds * (before + size)) - np.rint(bounds * before)
         cuts = np.minimum(np.maximum.accumulate(cuts), size)
         before += size
-        _deal(drawn, cuts.tolist(), list(found.values()))
+        _deal(groups[label], cuts, list(found.values()))
     return {part: sorted(rows) for part, rows in found.items()}
 
 
-def _groups(
-    texts: Sequence[str], raw_labels: Sequence[str], seed: int
-) -> dict[str, list[tuple[bytes, list[int]]]]:
-    """Hash and rows of texts that are equal, under the label that counts for them."""
-    of_text: dict[str, list[int]] = {}
-    for row, text in enumerate(texts):
-        of_text.setdefault(spelling(normalized(text)), []).append(row)
+_Group = tuple[bytes, list[int]]
+
+
+def _groups(texts: Sequence[str], raw_labels: Sequence[str], seed: int) -> dict[str, list[_Group]]:
+    """Hash and rows of the texts that stay together, under the label that counts for them."""
+    plains, members = _alike(texts)
     count = Counter(raw_labels)
-    found: dict[str, list[tuple[bytes, list[int]]]] = {}
-    for text, rows in of_text.items():
+    found: dict[str, list[_Group]] = {}
+    for plain, rows in zip(plains, members, strict=True):
         label = min((raw_labels[row] for row in rows), key=lambda name: (count[name], name))
-        digest = hashlib.blake2b(f"{seed} {text}".encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        named = f"{seed} {plain}".encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(named, digest_size=16).digest()
         found.setdefault(label, []).append((digest, rows))
     return found
 
 
-def _deal(groups: Sequence[list[int]], cuts: Sequence[float], parts: Sequence[list[int]]) -> None:
+def _alike(texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
+    """Of each group of texts that are alike: the text that names it, and their rows."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    # On use: the audit reads what this package has read.
+    from hfrun.data.audit.one_word import one_word_apart
+    from hfrun.data.audit.words import spelling, words_of
+
+    of_text: dict[str, list[int]] = {}
+    plain_of: dict[str, str] = {}
+    for row, text in enumerate(texts):
+        plain = normalized(text)
+        spelt = spelling(plain)
+        of_text.setdefault(spelt, []).append(row)
+        plain_of[spelt] = min(plain, plain_of.get(spelt, plain))  # whichever comes first
+    n = len(of_text)
+    words = words_of([*plain_of.values(), *_A_PAIR])
+    pairs = one_word_apart(words, np.zeros(words.n, dtype=np.int64), least_words=_LEAST_WORDS)
+    pairs = pairs[(pairs < n).all(axis=1)]
+    links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
+    names: dict[int, str] = {}
+    members: dict[int, list[int]] = {}
+    numbers = connected_components(links, directed=False)[1].tolist() if n else []
+    for number, (spelt, rows) in zip(numbers, of_text.items(), strict=True):
+        names[number] = min(spelt, names.get(number, spelt))
+        members.setdefault(number, []).extend(rows)
+    return list(names.values()), list(members.values())
+
+
+def _deal(groups: Sequence[_Group], cuts: FloatArray, parts: Sequence[list[int]]) -> None:
     """Put each group into the part in which its middle falls; ``cuts`` are where the parts end."""
+    fewest = max(np.diff(cuts, prepend=0.0).min(initial=np.inf), 1)
     begin = 0
-    for rows in groups:
+    for _, rows in sorted(groups, key=lambda group: (len(group[1]) <= fewest, group)):
         middle = begin + len(rows) / 2
-        part = next((number for number, cut in enumerate(cuts) if middle < cut), None)
-        if begin == 0:
-            part = 0  # of each class, however rare, train has one
-        if part is not None:
+        part = int(np.searchsorted(cuts, middle, side="right")) if begin else 0
+        if part < len(parts):
             parts[part] += rows
         begin += len(rows)

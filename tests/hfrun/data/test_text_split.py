@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfrun.data.text_split import normalized, random_split, spelling
+from hfrun.data.audit.words import spelling
+from hfrun.data.text_split import normalized, random_split
 
 THIRDS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 WORDS = st.lists(st.sampled_from(["a", "film", "Film!", "dull", "DULL", "5", "fine ,"]), max_size=4)
@@ -74,6 +75,26 @@ def test_shares_below_one_leave_texts_out() -> None:
     shares = {"train": 0.2, "validation": 0.1, "test": 0.1}
     parts = random_split([str(n) for n in range(100)], ["x"] * 100, shares=shares, seed=0)
     assert [len(rows) for rows in parts.values()] == [20, 10, 10]
+
+
+def test_texts_of_eight_words_that_differ_in_one_stay_together() -> None:
+    stems = [" ".join(f"w{n}x{place}" for place in range(7)) for n in range(50)]
+    texts = [f"{stem} {word}" for stem in stems for word in ("one", "two", "")]
+    labels = [f"{number % 3}" for number in range(150)]  # each of a group has another label
+    parts = random_split(texts, labels, shares=THIRDS, seed=0)
+    assert [len(rows) for rows in parts.values()] == [120, 15, 15]
+    assert all(len({row // 3 for row in rows}) * 3 == len(rows) for rows in parts.values())
+    shorter = [text.split(maxsplit=1)[1] for text in texts]  # of seven words they are apart
+    parts = random_split(shorter, labels, shares=THIRDS, seed=0)
+    assert not all(len({row // 3 for row in rows}) * 3 == len(rows) for rows in parts.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_group_that_would_fill_another_part_is_in_train(seed: int) -> None:
+    texts = ["the same"] * 30 + [f"text {number}" for number in range(70)]
+    parts = random_split(texts, ["x"] * 100, shares=THIRDS, seed=seed)
+    assert [len(rows) for rows in parts.values()] == [80, 10, 10]
+    assert set(range(30)) < set(parts["train"])
 
 
 def test_another_seed_draws_other_texts_and_the_same_seed_the_same() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hfrun.config import TextRunConfig, config_from
+from hfrun.data.audit import audit_texts
 from hfrun.data.text_split import normalized
 from hfrun.data.texts import TextPart, TextSplits, read_splits
 from hfrun.errors import DataError
@@ -169,8 +170,11 @@ def test_phrasebank_is_split_with_its_classes_alike(lob_data_dir: Path) -> None:
     assert found.label_names == ("negative", "neutral", "positive")
     counts = np.array([np.bincount(rows.labels) for rows in found.parts().values()])
     assert counts.sum(axis=0).tolist() == [604, 2879, 1363]  # grep -c '@negative$' FILE, ...
+    assert counts.sum(axis=1).tolist() == [3877, 484, 485]  # docs/text_data.md says so
     shares = counts / counts.sum(axis=0)
     assert np.abs(shares - np.array([[0.8], [0.1], [0.1]])).max() < 0.005
+    report = audit_texts(found, token_counts=None, max_length=128, accept={})
+    assert report.stops == ()  # the audit finds no leak in a split of ours
 
 
 def test_phrasebank_as_it_was_published_is_refused_with_the_line_to_look_at(
