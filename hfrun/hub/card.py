@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from hfrun.hub.card_audit import audit_section
 from hfrun.hub.card_metadata import front_matter
 from hfrun.hub.card_text import (
     is_text_model,
@@ -81,6 +82,7 @@ def model_card(
             text_calibration(report),
             text_loading(repo_id, run),
             text_data(run),
+            audit_section(run),
             _training(run),
             text_limits(report),
         ]
@@ -89,6 +91,7 @@ def model_card(
             _folds(report),
             _loading(repo_id, model_config),
             _data(run),
+            audit_section(run),
             _training(run),
             _limits(run, report),
         ]

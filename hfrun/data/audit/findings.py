@@ -28,7 +28,7 @@ TEXT_FILE_NAME = "audit.txt"
 
 _ORDER: tuple[Severity, ...] = ("error", "warning", "info")
 _WORDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
-_UNITS = {"text": "texts", "book": "decisions"}
+_UNITS: dict[Kind, str] = {"text": "texts", "book": "decisions"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,6 @@ class AuditReport:
         sizes: texts or decisions of each part.
         findings: what was found.
         accepted: by name, how many cases of an error may be there.
-
-    Raises:
-        DataError: ``accepted`` names what no audit of this kind can find.
     """
 
     kind: Kind
@@ -72,15 +69,6 @@ class AuditReport:
     accepted: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        known = TEXT_FINDINGS if self.kind == "text" else BOOK_FINDINGS
-        for name in self.accepted:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-                hint = f"did you mean {near[0]}? " if near else ""
-                raise DataError(
-                    f"data.audit.accept.{name}: the audit of {_UNITS[self.kind]} finds nothing of "
-                    f"this name; {hint}known: {', '.join(known)}"
-                )
         worst_first = sorted(self.findings, key=lambda found: _ORDER.index(found.severity))
         object.__setattr__(self, "findings", tuple(worst_first))
 
@@ -143,6 +131,23 @@ class AuditReport:
         if stops:
             return f"found: {told}; stops a training"
         return f"found: {told}" + ("; all errors are accepted" if counts["error"] else "")
+
+
+def check_accepted(accept: Mapping[str, int], kind: Kind) -> None:
+    """Refuse names that no audit of this kind finds: a misspelt one would accept nothing.
+
+    Raises:
+        DataError: names what there is.
+    """
+    known = TEXT_FINDINGS if kind == "text" else BOOK_FINDINGS
+    for name in accept:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise DataError(
+                f"data.audit.accept.{name}: the audit of {_UNITS[kind]} finds nothing of this "
+                f"name; {hint}known: {', '.join(known)}"
+            )
 
 
 def require_clean(report: AuditReport) -> None:

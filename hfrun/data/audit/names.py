@@ -31,7 +31,7 @@ BOOK_FINDINGS = {
     "short_sessions": "sessions with less than half of the usual time",
     "unused_sessions": "sessions in which no part has a decision",
     "one_session_parts": "parts that lie within one session, in a book of several",
-    "silences": "no rows for more than a minute inside a session",
+    "silences": "no rows inside a session for longer than a minute and a usual window",
     "constant_columns": "columns of the book that never change in train",
     "repeated_rows": "most rows repeat the row before",
     "input_shift": "what the model sees is distributed otherwise than in train",

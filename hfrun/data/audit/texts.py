@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from hfrun.data.audit.classes import UNKNOWN, class_counts, text_class_findings
 from hfrun.data.audit.copies import contradiction_findings, copy_findings
-from hfrun.data.audit.findings import AuditReport, Finding
+from hfrun.data.audit.findings import AuditReport, Finding, check_accepted
 from hfrun.data.audit.grouping import group_texts, quoted
 from hfrun.data.audit.lengths import length_findings, truncation_findings
 from hfrun.data.texts import TextPart, TextSplits
@@ -35,6 +35,7 @@ def audit_texts(
     Raises:
         DataError: ``accept`` names no finding.
     """
+    check_accepted(accept, "text")
     parts = splits.parts()
     grouped = group_texts(splits)
     counts = {name: class_counts(part.labels, splits.n_labels) for name, part in parts.items()}
