@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hfrun.evaluation.text_judge import judge_texts
+from hfrun.evaluation.text_predictions import write_text_predictions
 from hfrun.evaluation.text_report import write_text_report
 from hfrun.summary import Summary
 from lob_backtest.cli import main
@@ -220,3 +221,21 @@ def test_the_end_of_a_run_tells_of_texts_and_not_of_decisions() -> None:
     assert "no sure lift over counted words" in text
     assert "walk-forward" not in text
     assert [each["name"] for each in report["gates"]] == list(GATE_NAMES)
+
+
+def test_the_code_of_the_documentation_judges_two_tables_of_any_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "text_report.md"
+    code = page.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    labels = some_labels(200)
+    for name, skill in (("mine", 1.5), ("other", 0.0)):
+        write_text_predictions(
+            table(labels, skilled(labels, skill=skill)), tmp_path / f"{name}.parquet"
+        )
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    written = json.loads((tmp_path / "report" / "report.json").read_text("utf-8"))
+    assert written["baseline"] == "other"
+    assert outcomes(written)["f1_lift"] is True
+    assert (tmp_path / "report" / "report.html").is_file()
