@@ -4,11 +4,11 @@
 import this one whole, never a class out of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import datasets
-import evaluate
+import evaluate  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
@@ -27,21 +27,20 @@ Args:
 """
 _OR_CLASSES = " Or the class that is said, an integer for each sample."
 
-Labels = Sequence[int] | IntArray
-Figure = Callable[[IntArray, FloatArray], float]
-CountsFigure = Callable[[IntArray], float]
 
-
-class ProbabilityMetric(evaluate.Metric):
+class ProbabilityMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate has no types
     """A figure of probabilities; its result has the module's name.
 
     Attributes:
-        figure: from labels ``(N,)`` and probabilities ``(N, C)``.
         takes_classes: whether predicted classes are taken in the place of probabilities.
     """
 
-    figure: ClassVar[Figure]
     takes_classes: ClassVar[bool] = False
+
+    @staticmethod
+    def figure(labels: IntArray, probabilities: FloatArray, /) -> float:
+        """Of labels ``(N,)`` and probabilities ``(N, C)``; each module has its own."""
+        raise NotImplementedError
 
     def _info(self) -> evaluate.MetricInfo:
         of_probabilities = {
@@ -63,18 +62,22 @@ class ProbabilityMetric(evaluate.Metric):
         self, *, predictions: Any, references: Any, logits: bool = False
     ) -> dict[str, float]:
         labels = np.asarray(references, dtype=np.int64)
-        return {self.name: type(self).figure(labels, probabilities_of(predictions, logits=logits))}
+        return self.figures(labels, probabilities_of(predictions, logits=logits))
+
+    def figures(self, labels: IntArray, probabilities: FloatArray) -> dict[str, float]:
+        """The result: one figure under the module's name."""
+        return {self.name: self.figure(labels, probabilities)}
 
 
 class ClassMetric(ProbabilityMetric):
-    """A figure of what is said; takes probabilities, logits, or the classes themselves.
+    """A figure of what is said; takes probabilities, logits, or the classes themselves."""
 
-    Attributes:
-        of_counts: from a confusion matrix ``(C, C)``, rows true.
-    """
-
-    of_counts: ClassVar[CountsFigure]
     takes_classes = True
+
+    @staticmethod
+    def of_counts(counts: IntArray, /) -> float:
+        """Of a confusion matrix ``(C, C)``, rows true; each module has its own."""
+        raise NotImplementedError
 
     def _compute(
         self, *, predictions: Any, references: Any, logits: bool = False
@@ -84,7 +87,7 @@ class ClassMetric(ProbabilityMetric):
             counts = _counts(labels, np.asarray(predictions, dtype=np.int64))
         else:
             counts = confusion_matrix(labels, probabilities_of(predictions, logits=logits))
-        return {self.name: float(type(self).of_counts(counts))}
+        return {self.name: float(self.of_counts(counts))}
 
 
 def probabilities_of(predictions: npt.ArrayLike | Sequence[Any], *, logits: bool) -> FloatArray:

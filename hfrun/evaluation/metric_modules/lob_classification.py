@@ -1,11 +1,8 @@
 """Every figure of a classifier that a report has, at once, as a module of ``evaluate``."""
 
-from typing import Any
-
-import numpy as np
-
 from hfrun.evaluation.metric_modules import base
 from lob_backtest import metrics
+from lob_backtest.book import FloatArray, IntArray
 
 
 class LobClassification(base.ProbabilityMetric):
@@ -14,10 +11,7 @@ class LobClassification(base.ProbabilityMetric):
     Of any classes; of an order book's they are 0 down, 1 flat, 2 up.
     """
 
-    def _compute(
-        self, *, predictions: Any, references: Any, logits: bool = False
-    ) -> dict[str, float]:
-        labels = np.asarray(references, dtype=np.int64)
-        probabilities = base.probabilities_of(predictions, logits=logits)
-        figures = metrics.classification_metrics(labels, probabilities)
-        return figures | metrics.calibration_metrics(labels, probabilities)
+    def figures(self, labels: IntArray, probabilities: FloatArray) -> dict[str, float]:
+        """The result: every figure under its own name."""
+        of_classes = metrics.classification_metrics(labels, probabilities)
+        return of_classes | metrics.calibration_metrics(labels, probabilities)

@@ -93,7 +93,7 @@ def test_rows_of_unknown_labels_count_for_nothing(too_sure: Calibration) -> None
         labels, probabilities = drawn(seed, n, sureness=1.8)
         unknown = np.full((7, 5), 0.2)
         parts += [np.append(labels, [-1] * 7), np.concatenate([probabilities, unknown])]
-    assert calibrate(*parts, seed=0).as_dict() == too_sure.as_dict()  # type: ignore[call-arg, misc, arg-type]
+    assert calibrate(*parts, seed=0).as_dict() == too_sure.as_dict()
 
 
 def folds_of(n: int) -> IntArray:
@@ -110,7 +110,7 @@ def test_each_fold_of_a_walk_forward_is_scaled_by_its_own_validation() -> None:
     found = calibrate(
         *validation, *test, seed=0, overlap=1.0,
         validation_folds=folds_of(900), test_folds=folds_of(1800),
-    )  # type: ignore[misc]  # fmt: skip
+    )  # fmt: skip
     expected = [fit_temperature(*own) for own, _ in parts]
     assert found.folds == tuple(enumerate(expected))
     assert found.temperature == expected[-1].value
@@ -123,11 +123,15 @@ def test_each_fold_of_a_walk_forward_is_scaled_by_its_own_validation() -> None:
 
 def test_later_validation_does_not_reach_an_earlier_fold() -> None:
     validation, test = drawn(0, 900), drawn(1, 1800)
-    folds = {"validation_folds": folds_of(900), "test_folds": folds_of(1800)}
-    whole = calibrate(*validation, *test, seed=0, overlap=1.0, **folds)
     probabilities = validation[1].copy()
     probabilities[600:] = np.roll(probabilities[600:], 1, axis=1)
-    changed = calibrate(validation[0], probabilities, *test, seed=0, overlap=1.0, **folds)
+    whole, changed = (
+        calibrate(
+            validation[0], each, *test, seed=0, overlap=1.0,
+            validation_folds=folds_of(900), test_folds=folds_of(1800),
+        )
+        for each in (validation[1], probabilities)
+    )  # fmt: skip
     assert changed.folds[:2] == whole.folds[:2]
     assert changed.folds[2] != whole.folds[2]
 
