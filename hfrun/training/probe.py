@@ -73,7 +73,7 @@ class Probe:
         """
         base = self.trainer.args.learning_rate
         for group, peak in zip(self.trainer.optimizer.param_groups, self.peak_rates, strict=True):
-            group["lr"] = rate * peak / base
+            group["lr"] = rate * (peak / base)
 
     def batches(self) -> Iterator[Batches]:
         """The micro-batches of each optimizer step and their samples, epoch after epoch.

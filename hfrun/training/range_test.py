@@ -34,15 +34,15 @@ class RangeOptions:
     """Which rates are tried, and when it ends early.
 
     In the smoothed loss a neighbour so many ``decades`` of the rate away has the weight 1/e,
-    however many steps there are. The test ends once the moving average of the training loss is
-    above ``divergence`` times its best.
+    however many steps there are. The test ends once the moving average of the loss, without the
+    luck of the batch, is above its best by the share ``divergence`` of the untouched loss.
     """
 
     start: float = 1e-7
     end: float = 1e-2
     steps: int = 200
     decades: float = 0.3
-    divergence: float = 4.0
+    divergence: float = 0.25
 
     def __post_init__(self) -> None:
         if not 0 < self.start < self.end < math.inf:
@@ -55,8 +55,8 @@ class RangeOptions:
             raise TrainingError(
                 f"decades={self.decades:g}: needs at least 0, which smooths nothing"
             )
-        if not self.divergence > 1:
-            raise TrainingError(f"divergence={self.divergence:g}: needs a multiple above 1")
+        if not self.divergence > 0:
+            raise TrainingError(f"divergence={self.divergence:g}: needs a share above 0")
 
     @property
     def rates(self) -> FloatArray:
@@ -133,7 +133,7 @@ def range_test(trainer: MeasuredTrainer, options: RangeOptions | None = None) ->
     rates, level = options.rates[: swept.losses.size], float(swept.untouched.mean())
     paired = swept.losses - swept.untouched + level
     # one loss of a divergence would lift the curve far before it
-    curve = np.minimum(paired, options.divergence * level)
+    curve = np.minimum(paired, (1 + options.divergence) * level)
     return RangeTest(
         options=options,
         rates=rates,
@@ -173,13 +173,13 @@ def _sweep(probe: Probe, options: RangeOptions) -> _Sweep:
         record = probe.step(*step)
         losses.append(record.loss)
         norms.append(record.norm)
-        if watch.ends(record.loss):
+        if watch.ends(record.loss, untouched[-1]):
             break
     else:
         step = next(steps)
         untouched.append(probe.untouched_loss(*step))
         losses.append(probe.loss(*step))
-        watch.ends(losses[-1])
+        watch.ends(losses[-1], untouched[-1])
     finite = len(losses) if math.isfinite(losses[-1]) else len(losses) - 1
     return _Sweep(
         losses=np.array(losses[1:finite]),
@@ -195,11 +195,12 @@ class _Divergence:
     def __init__(self, options: RangeOptions) -> None:
         self.reason: str | None = None
         self._options = options
-        self._mean = RunningMean(options.smoothing)
-        self._best = math.inf
+        self._moved = RunningMean(options.smoothing)  # by the steps
+        self._least = math.inf
         self._seen = 0
+        self._sum = 0.0  # of untouched losses
 
-    def ends(self, loss: float) -> bool:
+    def ends(self, loss: float, untouched: float) -> bool:
         """Whether the sweep is to end with this loss, which the rate before it brought about."""
         rate = self._options.rates[self._seen - 1]
         when = f"after the step at rate {rate:.3g}" if self._seen else "before any step"
@@ -207,9 +208,10 @@ class _Divergence:
         if not math.isfinite(loss):
             self.reason = f"the loss is {loss} {when}"
             return True
-        smoothed = self._mean.add(loss)
-        self._best = min(self._best, smoothed)
-        if smoothed > self._options.divergence * self._best:
-            multiple = self._options.divergence
-            self.reason = f"the smoothed loss is above {multiple:g} times its best {when}"
+        self._sum += untouched
+        moved, level = self._moved.add(loss - untouched), self._sum / self._seen
+        self._least = min(self._least, moved)
+        if moved - self._least > self._options.divergence * level:
+            share = f"{self._options.divergence:.0%} of the untouched loss"
+            self.reason = f"the smoothed loss is above its best by {share} {when}"
         return self.reason is not None
