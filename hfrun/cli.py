@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.commands import (
+    audit,
     calibrate,
     import_weights,
     lr_find,
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands, "train", _train, "train one config and judge it on its held-out block")
     _add_run(commands, "walk-forward", _walk_forward, "fit, predict, score and judge every fold")
     _add_predict(commands)
-    for command in (lr_find, throughput, sweep, zero_shot, calibrate, import_weights):
+    for command in (audit, lr_find, throughput, sweep, zero_shot, calibrate, import_weights):
         command.add_parser(commands)
     _add_push(commands)
     add_hub_parser(commands)

@@ -50,7 +50,7 @@ from hfrun.text_trainer import (
 )
 from hfrun.trainable import check_model_options, check_options, rehearse
 from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
-from lob_backtest.files import read_json, sole_use, write_json
+from lob_backtest.files import sole_use, write_json
 from lob_backtest.gates import check_rules
 from lob_backtest.progress import announce
 
@@ -63,7 +63,7 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
     data = tokenize_splits(config, splits)
     audit = audit_of(config, data)
     if state.is_main_process:
-        announce(audit.text())
+        announce(audit.brief())
     require_clean(audit)
     check_text_trainable(config, data)
     check_rules(config.gates, baselines=BASELINES)
@@ -187,7 +187,7 @@ def _judge(
     )
     write_text_report(report, folder / "report")
     run["training"] = {"folds": [figures], **training.as_dict()}
-    run["audit"] = read_json(folder / "audit.json", error=ValueError)
+    run["audit"] = audit
     run["verdict"] = report["verdict"]
     write_scoring(folder, run, config)
     return report

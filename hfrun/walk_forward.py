@@ -16,6 +16,8 @@ import yaml
 from accelerate import PartialState
 
 from hfrun.config import HfrunConfig, effective_yaml
+from hfrun.data.audit import audit_books, require_clean, write_audit
+from hfrun.evaluation.calibration_run import calibrate_finished
 from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold, training_figures
 from hfrun.publishing import check_destination, destination, publish_judged
 from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
@@ -70,6 +72,10 @@ def holdout_of(config: HfrunConfig, book: Book) -> Prepared:
 def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
     folder = Path(config.run.output_dir)
     state = PartialState()
+    audit = audit_books(book, prepared, window=config.data.window, accept=config.data.audit.accept)
+    if state.is_main_process:
+        announce(audit.brief())
+    require_clean(audit)
     check_trainable(config, prepared, levels=book.n_levels)
     check_rules(config.gates, baselines=BASELINES)
     if config.hub.push:
@@ -87,7 +93,8 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
         if not state.is_main_process:
             return None
         _gather(folder, fitted, kind=kind)
-        report = _judge(config, book, prepared, folder, fitted)
+        write_audit(audit, folder)
+        report = _judge(config, book, prepared, folder, fitted, audit=audit.as_dict())
         published = publish_judged(folder, report) if config.hub.push else None
     return Summary(folder=folder, report=report, published=published)
 
@@ -127,7 +134,13 @@ def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
 
 
 def _judge(
-    config: HfrunConfig, book: Book, prepared: Prepared, folder: Path, fitted: list[FoldFiles]
+    config: HfrunConfig,
+    book: Book,
+    prepared: Prepared,
+    folder: Path,
+    fitted: list[FoldFiles],
+    *,
+    audit: dict[str, Any],
 ) -> dict[str, Any]:
     """Score against the baselines, write the report, and note the verdict in run.json."""
     model = _read(folder)
@@ -151,6 +164,8 @@ def _judge(
         check=True,
     )
     write_report(report, folder / "report")
+    calibrate_finished(folder)
+    run["audit"] = audit
     run["training"] = {"folds": figures, **training.as_dict()}
     run["verdict"] = report["verdict"]
     write_scoring(folder, run, config)

@@ -1,14 +1,15 @@
 """A LLaMA classifier to train: from weights or new, with what stays frozen and how it starts."""
 
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from hfrun.errors import ModelError
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig, wrong_keys
@@ -124,9 +125,10 @@ def _pretrained(
             known.pop(name, None)
         config = LlamaClassifierConfig(**{**known, **chosen})
         # float32 whatever the file holds: bfloat16 weights would swallow small steps.
-        model, loaded = LlamaClassifier.from_pretrained(
-            source, config=config, dtype=torch.float32, output_loading_info=True, **gguf
-        )
+        with _without_warnings():  # that the head is new is what a classifier is made for
+            model, loaded = LlamaClassifier.from_pretrained(
+                source, config=config, dtype=torch.float32, output_loading_info=True, **gguf
+            )
     except (*_UNREADABLE, ModelError) as error:
         raise ModelError(f"model.pretrained={source}: {_first_line(error)}") from error
     new = set() if was_classifier else {"head.weight", "head.bias"}
@@ -137,6 +139,17 @@ def _pretrained(
             f"{sorted(map(str, wrong))[0]}); choose a whole model"
         )
     return model
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """transformers' own words on what is missing; we look at it ourselves."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _check_labels(found: LlamaClassifierConfig, wanted: Mapping[int, str]) -> None:
@@ -247,11 +260,6 @@ def merge_lora(classifier: LlamaClassifier) -> None:
             if isinstance(child, LoraLayer):
                 child.merge()
                 setattr(module, name, child.get_base_layer())
-
-
-def is_local(source: str) -> bool:
-    """Whether weights come from a folder, whose content identifies them."""
-    return Path(source).is_dir()
 
 
 def _first_line(error: BaseException) -> str:

@@ -121,6 +121,15 @@ class AuditReport:
             lines += [f"            {example}" for example in found.examples]
         return "\n".join(lines)
 
+    def brief(self) -> str:
+        """For the beginning of a training: the summary, and a line for each error and warning."""
+        told = [f"audit {self._summary()}"]
+        for found in self.findings:
+            if found.severity != "info":
+                where = f" ({', '.join(found.parts)})" if found.parts else ""
+                told.append(f"  {_WORDS[found.severity]} {found.name}{where}: {found.message}")
+        return "\n".join(told)
+
     def _summary(self) -> str:
         counts = Counter(found.severity for found in self.findings)
         told = ", ".join(
@@ -145,7 +154,7 @@ def check_accepted(accept: Mapping[str, int], kind: Kind) -> None:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}? " if near else ""
             raise DataError(
-                f"data.audit.accept.{name}: the audit of {_UNITS[kind]} finds nothing of this "
+                f"data.audit.accept.{name}: the audit of a {kind} run finds nothing of this "
                 f"name; {hint}known: {', '.join(known)}"
             )
 
