@@ -7,6 +7,7 @@ from typing import Any
 from hfrun.evaluation.text_report.limits import limits_of_texts
 from hfrun.hub.markdown import escaped, is_number, number, section, table
 from hfrun.hub.records import Record, figure, records
+from lob_backtest.report.words import p_text
 
 _PLAIN = "{text}"
 _MOST_CLASSES = 40
@@ -31,11 +32,11 @@ def text_leads(report: Record | None) -> str:
             between = f"{number(lead['low'])} to {number(lead['high'])}" if known else "–"
             p_value = figure(counts, name).get("p_value")
             rows.append([escaped(name), number(lead["difference"]), between,
-                         number(lead.get("p_adjusted")), number(p_value)])  # fmt: skip
-    header = ("ahead of", "F1, weighted", "confidence interval", "p, adjusted",
+                         _chance(lead.get("p_adjusted")), _chance(p_value)])  # fmt: skip
+    header = ("model minus", "F1, weighted", "confidence interval", "p, adjusted",
               "McNemar's p of accuracy")  # fmt: skip
-    meaning = "Model and baseline on the same texts, drawn together."
-    return section("Ahead of simple models", meaning, table(header, rows)) if rows else ""
+    meaning = "Model and baseline on the same texts, drawn together; above 0 the model is better."
+    return section("Skill or luck", meaning, table(header, rows)) if rows else ""
 
 
 def text_classes(report: Record | None) -> str:
@@ -116,6 +117,10 @@ def text_limits(report: Record | None) -> str:
     if report and records(report.get("folds")):
         points += limits_of_texts(report)
     return section("What this does not show", "\n".join(f"- {escaped(each)}" for each in points))
+
+
+def _chance(p_value: Any) -> str:
+    return escaped(p_text(p_value)) if is_number(p_value) else "–"
 
 
 def _parts(part: Any) -> str:

@@ -16,8 +16,11 @@ from lob_backtest.report.words import (
 
 _FEW = 30  # texts of a class
 # Findings of the audit that make a test figure too good to be true.
-_LEAKS = ("duplicates_across_splits", "near_duplicates_across_splits",
-          "similar_texts_across_splits")  # fmt: skip
+_LEAKS = {
+    "duplicates_across_splits": "test texts in another part",
+    "near_duplicates_across_splits": "in another part but for case, marks or one word",
+    "similar_texts_across_splits": "that share most of their words with one in another part",
+}
 
 
 def doubts(report: Mapping[str, Any]) -> str:
@@ -106,11 +109,15 @@ def _seen(report: Mapping[str, Any]) -> str:
     audit = report.get("audit")
     if not audit:
         return "Not looked for: the data were not audited."
-    found = [each for each in audit["findings"] if each["name"] in _LEAKS and each["count"]]
-    if not found:
-        return "The audit found no copy and no near copy of a text in two parts."
-    told = ", ".join(f"{each['count']:,} ({each['name']})" for each in found)
-    return f"The audit found texts in two parts: {told}. They are counted in all figures."
+    found = {
+        name: sum(e["count"] for e in audit["findings"]
+                  if e["name"] == name and "test" in e["parts"])
+        for name in _LEAKS
+    }  # fmt: skip
+    if not any(found.values()):
+        return "The audit found no test text, copied or nearly so, in another part."
+    told = ", ".join(f"{count:,} {_LEAKS[name]}" for name, count in found.items() if count)
+    return f"Of some it had: the audit found {told}. All figures count them."
 
 
 def _classes(report: Mapping[str, Any]) -> str:
