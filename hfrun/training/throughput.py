@@ -37,11 +37,14 @@ _MOST_STEPS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class ThroughputOptions:
-    """Where doubling begins and ends; a doubling pays if it gives ``growth`` times the speed."""
+    """Where doubling begins and ends; a doubling pays if it gives ``growth`` times the speed.
+
+    Each of an even number of ``repetitions`` lets the other size go first.
+    """
 
     start: int = 8
     most: int = 4096
-    repetitions: int = 7
+    repetitions: int = 8
     growth: float = 1.1
 
     def __post_init__(self) -> None:
@@ -49,8 +52,8 @@ class ThroughputOptions:
             raise TrainingError(
                 f"start={self.start}, max_batch={self.most}: need 1 <= start <= max_batch"
             )
-        if self.repetitions < 1:
-            raise TrainingError(f"repetitions={self.repetitions}: needs at least 1")
+        if self.repetitions < 2 or self.repetitions % 2:
+            raise TrainingError(f"repetitions={self.repetitions}: needs an even number from 2 on")
         if not self.growth > 1:
             raise TrainingError(f"growth={self.growth}: needs a multiple above 1")
 
