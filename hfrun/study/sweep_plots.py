@@ -1,0 +1,224 @@
+"""The plots of a sweep: every trial's score, a heat map, means by factor, and curves by cell."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hfrun.study.sweep_tables import title
+from lob_backtest.report.plots.drawing import DASHED, NARROW, WIDE, Palette, Plot, dress, new_figure
+
+MOST_ROWS = 40  # cells of the plot of all trials
+_NAME_LENGTH = 34
+_CURVES = (NARROW[0], 340)
+
+
+def trials_plot(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
+    """A line a cell: each trial's score as a point, the mean as a bar."""
+    metric = outcome["metric"]
+    rows = _by_score(outcome)[:MOST_ROWS]
+    scores = {index: _scores(outcome, index) for index in rows}
+    if not any(scores.values()):
+        return None
+    figure = new_figure((WIDE[0] * 1.6, 66 + 24 * len(rows)))
+    axes = figure.add_subplot()
+    dress(axes, f"validation {title(metric)}", palette, grid="x")
+    for y, index in enumerate(rows):
+        found = scores[index]
+        if not found:
+            continue
+        colour = palette.accent if index == outcome["best"] else palette.muted
+        axes.scatter(found, [y] * len(found), s=26, color=colour, alpha=0.65, linewidth=0, zorder=3)
+        axes.vlines(np.mean(found), y - 0.32, y + 0.32, color=colour, linewidth=2.4, zorder=4)
+    axes.set_yticks(range(len(rows)), [_short(outcome["cells"][i]["label"]) for i in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.margins(x=0.05)
+    told = ", ".join(f"{outcome['cells'][i]['label']} {np.mean(scores[i]):.4f}"
+                     for i in rows if scores[i])  # fmt: skip
+    return Plot(figure=figure, label=f"Mean validation {title(metric)} by cell: {told}")
+
+
+def heat_map(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
+    """Mean and spread for each pair of values, where the grid has two factors that vary."""
+    varied = [key for key, found in outcome["factors"].items() if len(found["labels"]) > 1]
+    if len(varied) != 2:
+        return None
+    down, across = (outcome["factors"][key] for key in varied)
+    shape = (len(down["labels"]), len(across["labels"]))
+    figure = new_figure((max(NARROW[0], 120 + 96 * shape[1]), 84 + 52 * shape[0]))
+    axes = figure.add_subplot()
+    dress(axes, f"validation {title(outcome['metric'])}", palette)
+    axes.grid(visible=False)
+    found = [cell["validation"].get(outcome["metric"]) for cell in outcome["cells"]]
+    places = list(zip(down["levels"], across["levels"], strict=True))
+    for index, (place, score) in enumerate(zip(places, found, strict=True)):
+        is_best = index == outcome["best"]
+        _square(axes, place, score, _rank(found, index, outcome), palette, is_best=is_best)
+    axes.set_xlim(-0.5, shape[1] - 0.5)
+    axes.set_ylim(shape[0] - 0.5, -0.5)
+    axes.set_xticks(range(shape[1]), across["labels"])
+    axes.set_yticks(range(shape[0]), [_short(label, 18) for label in down["labels"]])
+    axes.set_xlabel(across["name"])
+    axes.set_ylabel(down["name"], color=palette.muted, fontsize=axes.xaxis.label.get_fontsize())
+    axes.tick_params(length=0)
+    axes.spines["bottom"].set_visible(False)
+    return Plot(
+        figure=figure,
+        label=f"Mean validation {title(outcome['metric'])} by {down['name']} and {across['name']}",
+    )
+
+
+def factor_plot(outcome: Mapping[str, Any], key: str, palette: Palette) -> Plot | None:
+    """Scores of all trials by one factor's values, and the mean over everything else."""
+    factor = outcome["factors"][key]
+    if len(factor["labels"]) < 2:
+        return None
+    figure = new_figure(NARROW)
+    axes = figure.add_subplot()
+    dress(axes, f"validation {title(outcome['metric'])}", palette)
+    means = []
+    for level in range(len(factor["labels"])):
+        of_level = [at for at, found in enumerate(factor["levels"]) if found == level]
+        scores = [score for at in of_level for score in _scores(outcome, at)]
+        axes.scatter([level] * len(scores), scores, s=22, color=palette.muted, alpha=0.55,
+                     linewidth=0, zorder=2)  # fmt: skip
+        means.append(np.mean(scores) if scores else np.nan)
+    axes.plot(range(len(means)), means, "o-", color=palette.accent, linewidth=2, markersize=6,
+              zorder=3)  # fmt: skip
+    axes.set_xticks(range(len(means)), [_short(label, 14) for label in factor["labels"]])
+    axes.set_xlim(-0.4, len(means) - 0.6)
+    axes.set_xlabel(factor["name"])
+    told = ", ".join(f"{name} {mean:.4f}"
+                     for name, mean in zip(factor["labels"], means, strict=True))  # fmt: skip
+    return Plot(figure=figure, label=f"Mean validation {title(outcome['metric'])}: {told}")
+
+
+def curve_limits(outcome: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """One range of losses and of accuracies for all cells, so that their curves compare."""
+    limits = {}
+    for name, kinds in (("loss", ("train_cross_entropy", "eval_loss")),
+                        ("accuracy", ("train_accuracy", "eval_accuracy"))):  # fmt: skip
+        found = [
+            point[kind]
+            for trial in outcome["trials"]
+            if trial["status"] == "done"
+            for point in trial["curve"]
+            for kind in kinds
+            if point.get(kind) is not None
+        ]
+        if found:
+            room = 0.05 * (max(found) - min(found)) or 0.05
+            limits[name] = (min(found) - room, max(found) + room)
+    return limits
+
+
+def curves_plot(
+    outcome: Mapping[str, Any],
+    index: int,
+    limits: Mapping[str, tuple[float, float]],
+    palette: Palette,
+) -> Plot | None:
+    """A cell's course: cross-entropy above, accuracy below; validation full, train dashed."""
+    trials = [outcome["trials"][number] for number in outcome["cells"][index]["trials"]]
+    trials = [trial for trial in trials if trial["curve"]]
+    if not trials:
+        return None
+    figure = new_figure(_CURVES)
+    above, below = figure.subplots(2, 1, sharex=True)
+    for axes, name, train, evaluated in (
+        (above, "loss", "train_cross_entropy", "eval_loss"),
+        (below, "accuracy", "train_accuracy", "eval_accuracy"),
+    ):
+        dress(axes, "cross-entropy" if name == "loss" else name, palette)
+        for trial in trials:
+            _line(axes, trial["curve"], train, color=palette.muted, linestyle=DASHED)
+            _line(axes, trial["curve"], evaluated, color=palette.accent, linewidth=1.8)
+            _chosen(axes, trial, evaluated, palette)
+        if name in limits:
+            axes.set_ylim(*limits[name])
+    below.set_xlabel("epoch")
+    return Plot(
+        figure=figure,
+        label=f"Cross-entropy and accuracy by epoch with {outcome['cells'][index]['label']}",
+    )
+
+
+def cells_by_score(outcome: Mapping[str, Any]) -> list[int]:
+    """The cells' indices, the best first."""
+    return _by_score(outcome)
+
+
+def _line(axes: Any, curve: Sequence[Mapping[str, Any]], key: str, **how: Any) -> None:
+    points = [(point["epoch"], point[key]) for point in curve if point.get(key) is not None]
+    if points:
+        axes.plot(*zip(*points, strict=True), **{"linewidth": 1.2, **how})
+
+
+def _chosen(axes: Any, trial: Mapping[str, Any], key: str, palette: Palette) -> None:
+    """A dot where the checkpoint was chosen."""
+    at = [point for point in trial["curve"] if point["step"] == trial["validation"].get("step")]
+    if at and at[0].get(key) is not None:
+        axes.plot([at[0]["epoch"]], [at[0][key]], "o", color=palette.accent, markersize=5)
+
+
+def _by_score(outcome: Mapping[str, Any]) -> list[int]:
+    sign = -1 if outcome["higher_is_better"] else 1
+
+    def order(index: int) -> tuple[bool, float]:
+        found = outcome["cells"][index]["validation"].get(outcome["metric"])
+        return (True, 0.0) if found is None else (False, sign * found["mean"])
+
+    return sorted(range(len(outcome["cells"])), key=order)
+
+
+def _scores(outcome: Mapping[str, Any], index: int) -> list[float]:
+    """Of a cell's finished trials."""
+    numbers = outcome["cells"][index]["trials"]
+    trials = [outcome["trials"][number] for number in numbers]
+    return [trial["validation"][outcome["metric"]] for trial in trials
+            if trial["status"] == "done" and outcome["metric"] in trial["validation"]]  # fmt: skip
+
+
+def _rank(found: Sequence[Any], index: int, outcome: Mapping[str, Any]) -> float:
+    """How good a cell is among all, from 0 to 1."""
+    means = [score["mean"] for score in found if score is not None]
+    if found[index] is None or max(means) == min(means):
+        return 0.0
+    share = (found[index]["mean"] - min(means)) / (max(means) - min(means))
+    return float(share if outcome["higher_is_better"] else 1 - share)
+
+
+def _square(
+    axes: Any,
+    place: tuple[int, int],
+    score: Mapping[str, Any] | None,
+    rank: float,
+    palette: Palette,
+    *,
+    is_best: bool,
+) -> None:
+    """One value of the heat map, written out, on a ground that tells how good it is."""
+    from matplotlib.patches import Rectangle
+
+    y, x = place
+    # pale enough that ink is legible on it in both schemes
+    ground = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=palette.accent, linewidth=0,
+                       alpha=0.04 + 0.36 * rank)  # fmt: skip
+    axes.add_patch(ground)
+    if is_best:
+        axes.add_patch(Rectangle((x - 0.47, y - 0.46), 0.94, 0.92, facecolor="none",
+                                 edgecolor=palette.accent, linewidth=2))  # fmt: skip
+    if score is None:
+        axes.text(x, y, "none", ha="center", va="center", color=palette.muted, fontsize=11)
+        return
+    up = 0.0 if score["sd"] is None else 0.13
+    axes.text(x, y - up, f"{score['mean']:.4f}", ha="center", va="center", color=palette.ink,
+              fontsize=12.5)  # fmt: skip
+    if score["sd"] is not None:
+        axes.text(x, y + 0.24, f"\u00b1 {score['sd']:.4f}", ha="center", va="center",
+                  color=palette.muted, fontsize=10.5)  # fmt: skip
+
+
+def _short(label: str, length: int = _NAME_LENGTH) -> str:
+    return label if len(label) <= length else f"{label[: length - 1]}\u2026"
