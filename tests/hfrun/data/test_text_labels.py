@@ -51,6 +51,7 @@ def test_numbers_that_are_names_are_not_counted() -> None:
 def test_truths_count_into_two_names_alone() -> None:
     assert ids(["no", "yes"], "true", "false", "True") == [1, 0, 1]
     assert ids(["no", "maybe", "yes"], "true", "false") == [-1, -1]
+    assert ids(["true", "false"], "true", "false", "0") == [0, 1, 0]  # a name goes first
     assert label_names(labelled("true", "false"), None) == ("false", "true")
 
 
