@@ -73,8 +73,15 @@ def test_the_common_beginning_is_read_once() -> None:
     beginning = tuple(range(20))
     rows = [(*beginning, 30 + i, 40 + i) for i in range(6)]
     label_log_likelihood(model, rows, LABELS, batch_tokens=6)
-    # the beginning; then two batches of three prompts, each with the one label of six tokens
-    assert lengths == [(1, 20), (3, 2), (3, 5), (3, 2), (3, 5)]
+    # the beginning; then two batches of three prompts, each with two labels of up to six tokens
+    assert lengths == [(1, 20), (3, 2), (6, 5), (3, 2), (6, 5)]
+
+
+def test_texts_that_are_alike_leave_something_to_read() -> None:
+    model = tiny_model()
+    (row,) = prompts(TEXTS[:1], TOKENIZER, LABELS, template=LONG_BEGINNING, max_length=128)
+    found = label_log_likelihood(model, [row, row], LABELS)
+    np.testing.assert_allclose(found, one_by_one(model, (row, row)), rtol=1e-5, atol=1e-5)
 
 
 def test_words_of_one_token_each_need_one_pass() -> None:
@@ -86,11 +93,12 @@ def test_words_of_one_token_each_need_one_pass() -> None:
     assert len(calls) == 1
 
 
-def test_a_table_of_pairs_by_hand() -> None:
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_table_of_pairs_by_hand(side: str) -> None:
     probability = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.5, 0.375], [0.25, 0.25, 0.5]])
     words = LabelTokens(written=(" a", " b", " c"), tokens=((0,), (1,), (2, 1, 0)))
     found = label_log_likelihood(
-        TableModel(probability.log()), [(2, 0), (1,), (0, 2, 2, 1)], words, batch_tokens=4
+        TableModel(probability.log()), [(2, 0), (1,), (0, 2, 2, 1)], words, side=side
     )
     expected = [
         [0.5, 0.25, 0.25 * 0.25 * 0.125],  # after 0: p(2|0) p(1|2) p(0|1)
@@ -151,7 +159,7 @@ def test_the_sum_is_the_likelihood_of_the_words_whatever_the_others_are() -> Non
     model = _MODELS["llama"]
     all_words = label_log_likelihood(model, PROMPTS, LABELS)
     for c, word in enumerate(WORDS):
-        pair = label_tokens([word, "loud and long"], TOKENIZER, template=TEMPLATE)
+        pair = label_tokens([word, "an utter joy"], TOKENIZER, template=TEMPLATE)
         found = label_log_likelihood(model, PROMPTS, pair)
         np.testing.assert_allclose(found[:, 0], all_words[:, c], rtol=1e-5)
 

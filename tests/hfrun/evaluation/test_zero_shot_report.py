@@ -78,6 +78,19 @@ def test_only_train_prior_depends_on_the_prior_texts() -> None:
     assert "train_prior" not in asked(ALL, others=()).predictions
 
 
+def test_each_prior_is_what_the_model_says_of_those_texts_on_average() -> None:
+    found = asked(ALL)
+    for scoring, texts in (("content_free", ("N/A", "[MASK]", "")), ("train_prior", OTHERS)):
+        part = TextPart(texts=texts, labels=np.zeros(len(texts), dtype=np.int64), raw_labels=texts)
+        options = {"label_words": None, "template": TEMPLATE, "max_length": 64}
+        said = ask(MODEL, TOKENIZER, part, label_names=NAMES, **options).predictions["sum"]
+        expected = said.probabilities.mean(axis=0)
+        np.testing.assert_allclose(found.priors[scoring], expected, atol=1e-6)
+        shares = found.predictions["sum"].probabilities / expected
+        corrected = shares / shares.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found.predictions[scoring].probabilities, corrected, atol=1e-5)
+
+
 def test_the_labels_change_figures_and_no_prediction() -> None:
     flipped = part_of(ALL)
     flipped = TextPart(texts=flipped.texts, labels=1 - np.abs(LABELS), raw_labels=("",) * len(ALL))

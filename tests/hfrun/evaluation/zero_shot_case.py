@@ -21,7 +21,7 @@ from transformers import (
 from transformers.modeling_outputs import CausalLMOutput
 
 TEMPLATE = "Review: {text} It was"
-WORDS = ["bad", "mediocre", "good"]
+WORDS = ["bad", "mediocre", "loud and long"]  # one token, six, three
 TEXTS = (
     "An utter joy .",
     "Dull , long and loud ; I wanted my evening back and the money too .",
