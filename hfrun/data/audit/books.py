@@ -124,37 +124,40 @@ def _independent_share(prepared: Prepared, rows: IntArray) -> float:
 
 
 def _constant(counts: _Counts, part: str) -> Iterator[Finding]:
-    only = [(fold, constant_class(found)) for fold, found in _of(counts, part).items()]
-    cases = [(fold, label) for fold, label in only if label is not None]
+    """Parts of one class; a quiet fold among others is no reason to train none of them."""
+    found = _of(counts, part)
+    classes = {fold: constant_class(count) for fold, count in found.items()}
+    cases = [f"fold {fold}: all {CLASS_NAMES[label]}"
+             for fold, label in classes.items() if label is not None]  # fmt: skip
     if cases:
         yield Finding(
             name="constant_label",
-            severity="error",
+            severity="error" if len(cases) == len(found) else "warning",
             count=len(cases),
-            message=f"{part} has one class alone in {len(cases):,} folds: nothing can be learned "
-            "or judged by it",
-            examples=tuple(f"fold {fold}: all {CLASS_NAMES[label]}"
-                           for fold, label in cases[:_MOST_EXAMPLES]),
+            message=f"{part} has one class alone in {len(cases):,} of {len(found):,} folds: "
+            "nothing can be learned or judged by it",
+            examples=tuple(cases[:_MOST_EXAMPLES]),
             parts=(part,),
-        )  # fmt: skip
+        )
 
 
 def _missing(counts: _Counts, part: str) -> Iterator[Finding]:
-    train = _of(counts, "train")
-    cases = [
-        f"fold {fold}: {n:,} labels {CLASS_NAMES[label]}"
-        for fold, found in _of(counts, part).items()
-        for label, n in enumerate(found.tolist())
-        if n and not train[fold][label]
-    ]
-    if cases:
+    """Classes that a part has and its train part has not."""
+    train, found = _of(counts, "train"), _of(counts, part)
+    cases = {
+        fold: [f"fold {fold}: {n:,} labels {CLASS_NAMES[label]}"
+               for label, n in enumerate(count.tolist()) if n and not train[fold][label]]
+        for fold, count in found.items()
+    }  # fmt: skip
+    listed = [words for case in cases.values() for words in case]
+    if listed:
         yield Finding(
             name="class_missing_from_train",
-            severity="error",
-            count=len(cases),
-            message=f"{part} has classes that train has not ({len(cases):,} in all folds): they "
-            "cannot be learned",
-            examples=tuple(cases[:_MOST_EXAMPLES]),
+            severity="error" if all(cases.values()) else "warning",
+            count=len(listed),
+            message=f"{part} has classes that train has not, in {sum(map(bool, cases.values())):,} "
+            f"of {len(found):,} folds: they cannot be learned",
+            examples=tuple(listed[:_MOST_EXAMPLES]),
             parts=("train", part),
         )
 

@@ -17,8 +17,6 @@ UNKNOWN = -1
 LEAST_SURE = 0.01  # chance of a shift this large without one
 LARGE_VARIATION = 0.05
 
-_FEW = 8  # fewer labels than this are alike by chance
-
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
@@ -78,9 +76,9 @@ def shift_of(
 
 
 def constant_class(counts: IntArray) -> int | None:
-    """The one class of a part's labels; None where there are several, or too few to tell."""
+    """The one class of all labels of a part; None where there are several, or no labels."""
     there = np.flatnonzero(counts)
-    return int(there[0]) if there.size == 1 and counts.sum() >= _FEW else None
+    return int(there[0]) if there.size == 1 else None
 
 
 def text_class_findings(
@@ -106,11 +104,13 @@ def _constant(part: str, counts: IntArray, names: Sequence[str]) -> Finding | No
     only = constant_class(counts)
     if only is None:
         return None
+    n = int(counts.sum())
+    every = f"all {n:,} labels of {part} are" if n > 1 else f"the only label of {part} is"
     return Finding(
         name="constant_label",
         severity="error",
         count=1,
-        message=f"all {counts.sum():,} labels of {part} are {names[only]!r} (class {only}): "
+        message=f"{every} {names[only]!r} (class {only}): "
         "placeholders, as benchmarks publish them for hidden labels, or one class alone; nothing "
         "can be learned or judged by them",
         parts=(part,),

@@ -75,9 +75,9 @@ def _swapped(without: HashArray, place: IntArray, owner: IntArray, marks: IntArr
 
 def _groups(key: HashArray) -> Iterator[slice]:
     """Stretches of equal keys."""
-    starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if key.size else key
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), key.size], strict=True):
-        yield slice(start, stop)
+    if key.size:
+        starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])).tolist()
+        yield from map(slice, starts, [*starts[1:], key.size])
 
 
 def _spanning(members: IntArray, marks: IntArray) -> Iterator[tuple[int, int]]:

@@ -12,8 +12,10 @@ from hfrun.data.audit.findings import AuditReport, Finding, check_accepted
 from hfrun.data.audit.grouping import group_texts, quoted
 from hfrun.data.audit.lengths import length_findings, truncation_findings
 from hfrun.data.texts import TextPart, TextSplits
+from lob_backtest.progress import announce
 
 _MOST_EXAMPLES = 10
+_WORTH_TELLING = 100_000  # texts that take more than a few seconds
 
 
 def audit_texts(
@@ -37,6 +39,9 @@ def audit_texts(
     """
     check_accepted(accept, "text")
     parts = splits.parts()
+    n = sum(map(len, parts.values()))
+    if n > _WORTH_TELLING:
+        announce(f"comparing {n:,} texts with each other")
     grouped = group_texts(splits)
     counts = {name: class_counts(part.labels, splits.n_labels) for name, part in parts.items()}
     findings = [
