@@ -13,8 +13,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _NO_WORD = re.compile(r"[^0-9a-z]+")
 _LEAST_WORDS = 8  # of texts that one word makes near duplicates, as the audit counts them
-# Beside the texts, so that the search for pairs has one to find; no text has such signs.
-_A_PAIR = tuple(" ".join(["\0"] * _LEAST_WORDS + [end]) for end in ("\1", "\2"))
 
 
 class _Signs(dict[int, str]):
@@ -119,9 +117,8 @@ def _alike(texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
         of_text.setdefault(spelt, []).append(row)
         plain_of[spelt] = min(plain, plain_of.get(spelt, plain))  # whichever comes first
     n = len(of_text)
-    words = words_of([*plain_of.values(), *_A_PAIR])
-    pairs = one_word_apart(words, np.zeros(words.n, dtype=np.int64), least_words=_LEAST_WORDS)
-    pairs = pairs[(pairs < n).all(axis=1)]
+    words = words_of(list(plain_of.values()))
+    pairs = one_word_apart(words, np.zeros(n, dtype=np.int64), least_words=_LEAST_WORDS)
     links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
     names: dict[int, str] = {}
     members: dict[int, list[int]] = {}
