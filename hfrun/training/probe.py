@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from accelerate.state import GradientState
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.utils.data import Sampler
-from transformers import PreTrainedModel, TrainerControl, TrainerState, set_seed
+from transformers import TrainerControl, TrainerState, set_seed
 
 from hfrun.errors import DataError, TrainingError
 from hfrun.training.step_records import StepRecord, StepRecords
@@ -38,11 +37,13 @@ class Probe:
     Attributes:
         trainer: the copy.
         model: what is called in training, with the precision of the run.
+        optimizer: of its weights.
         peak_rates: each optimizer group's own peak rate.
     """
 
     def __init__(self, original: MeasuredTrainer) -> None:
-        trainer = self.trainer = copy.copy(original)
+        trainer: Any = copy.copy(original)  # Any: to a type checker all of it may be None
+        self.trainer = trainer
         trainer.model, trainer.optimizer = _copies(original.model, original.optimizer)
         trainer.model_wrapped = trainer.model
         trainer.callback_handler = copy.copy(original.callback_handler)
@@ -58,10 +59,11 @@ class Probe:
         set_seed(trainer.args.seed)
         self._loader = trainer.get_train_dataloader()
         _checkpoint_activations(trainer)
-        self.model, _ = trainer._prepare_for_training(1, self._loader, None)
+        self.model: Any = trainer._prepare_for_training(1, self._loader, None)[0]
         self.model.zero_grad()
+        self.optimizer: Any = trainer.optimizer
         self.peak_rates = [
-            group.get("initial_lr", group["lr"]) for group in trainer.optimizer.param_groups
+            group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups
         ]
         self._untouched: nn.Module | None = None
         self._set_scheduled_values()
@@ -72,7 +74,7 @@ class Probe:
         A group whose peak is another multiple of that keeps its multiple.
         """
         base = self.trainer.args.learning_rate
-        for group, peak in zip(self.trainer.optimizer.param_groups, self.peak_rates, strict=True):
+        for group, peak in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
             group["lr"] = rate * (peak / base)
 
     def batches(self) -> Iterator[Batches]:
@@ -100,7 +102,7 @@ class Probe:
 
     def indices(self, *, batch: int) -> Iterator[int]:
         """Training samples, without end, in the order that fills batches of that size."""
-        order = self.trainer._get_train_sampler(self.trainer.train_dataset)
+        order: Any = self.trainer._get_train_sampler(self.trainer.train_dataset)
         if isinstance(getattr(order, "batch", None), int):  # it groups samples into batches
             order = copy.copy(order)
             order.batch = batch
@@ -135,10 +137,11 @@ class Probe:
         clips = trainer.args.max_grad_norm > 0
         norm = trainer._clip_grad_norm(self.model) if clips else None
         trainer._get_grad_norm(self.model, grad_norm=norm)
-        trainer.optimizer.step()
+        self.optimizer.step()
         self.model.zero_grad()
         trainer.state.global_step += 1
-        return trainer.records.steps[-1]
+        record: StepRecord = trainer.records.steps[-1]
+        return record
 
     def untouched_loss(self, batches: list[Any], samples: Tensor | int | None) -> float:
         """What ``loss`` would be with the weights of before the first step.
@@ -167,13 +170,18 @@ class Probe:
         """Keep the weights as they are now for ``untouched_loss``."""
         self._untouched = copy.deepcopy(self.model)
 
+    def release(self) -> None:
+        """Let go of the copy's memory, whoever still holds the probe."""
+        vars(self.trainer).clear()
+        self.model = self.optimizer = self._untouched = None
+
     def _set_scheduled_values(self) -> None:
         """Dropout and weight decay as they are at the beginning of the run."""
         trainer = self.trainer
         for callback in trainer.callback_handler.callbacks:
             if isinstance(callback, ScheduledValue):
                 value = callback.schedule.now(trainer.state)
-                callback.set_value(value, model=trainer.model, optimizer=trainer.optimizer)
+                callback.set_value(value, model=trainer.model, optimizer=self.optimizer)
 
 
 @contextmanager
@@ -197,12 +205,13 @@ def probing(trainer: MeasuredTrainer) -> Iterator[Probe]:
     gradient_state = GradientState()
     shared = dict(vars(gradient_state))
     with random_states_kept():
-        probe = Probe(trainer)
+        probe = None
         try:
+            probe = Probe(trainer)
             yield probe
         finally:
-            vars(probe.trainer).clear()  # its weights go at once, whoever holds the probe
-            probe.model = None  # type: ignore[assignment]
+            if probe is not None:
+                probe.release()
             for name, value in shared.items():
                 setattr(gradient_state, name, value)
 
@@ -220,16 +229,14 @@ class _Listed(Sampler[int]):
         return iter(self.samples)
 
 
-def _copies(
-    model: PreTrainedModel, optimizer: Optimizer | None
-) -> tuple[PreTrainedModel, Optimizer | None]:
+def _copies(model: Any, optimizer: Any) -> tuple[Any, Any]:
     """The model, and an optimizer of the copy's weights without the original's state."""
     optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate wraps it in training
     memo: dict[int, Any] = {} if optimizer is None else {id(optimizer.state): defaultdict(dict)}
     return copy.deepcopy((model, optimizer), memo)
 
 
-def _checkpoint_activations(trainer: MeasuredTrainer) -> None:
+def _checkpoint_activations(trainer: Any) -> None:
     """As ``Trainer.train`` does before its loop."""
     if not trainer.args.activation_checkpointing:
         return

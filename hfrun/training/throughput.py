@@ -99,7 +99,8 @@ def throughput(trainer: MeasuredTrainer, options: ThroughputOptions | None = Non
         TrainingError: several processes, or the first batch is too large for memory or data.
     """
     options = options or ThroughputOptions()
-    args, samples = trainer.args, len(trainer.train_dataset)
+    data: Any = trainer.train_dataset
+    args, samples = trainer.args, len(data)
     if options.start > samples:
         raise TrainingError(f"start={options.start}: the train part has {samples}; start lower")
     before = held_bytes(args.device) if args.device.type == "cuda" else 0
