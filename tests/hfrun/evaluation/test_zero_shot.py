@@ -1,10 +1,13 @@
 """How likely a language model finds each label's words, by hand and against transformers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hfrun.errors import ModelError
 from hfrun.evaluation.zero_shot import (
@@ -217,3 +220,24 @@ def test_damaged_weights_end_in_one_message() -> None:
         model.lm_head.weight[5] = float("nan")
     with pytest.raises(ModelError, match=r"scores of 7 of 7 texts are not finite"):
         label_log_likelihood(model, PROMPTS, LABELS)
+
+
+def test_real_weights_say_the_same_alone_and_padded_on_either_side(lob_data_dir: Path) -> None:
+    source = lob_data_dir / "models" / "stories260K" / "hf"
+    model = AutoModelForCausalLM.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    lines = (
+        (lob_data_dir / "data" / "text" / "sst5" / "sst-dev.txt").read_text("utf-8").splitlines()
+    )
+    texts = [line.partition(" ||| ")[2] for line in lines[:40]]
+    words = label_tokens(["terrible", "bad", "okay", "good", "great"], tokenizer, template=TEMPLATE)
+    assert words.n_tokens.tolist() == [5, 2, 3, 3, 3]
+    rows = prompts(texts, tokenizer, words, template=TEMPLATE, max_length=128)
+    alone = np.concatenate([label_log_likelihood(model, [row], words) for row in rows[:10]])
+    for side in ("left", "right"):
+        found = label_log_likelihood(model, rows, words, side=side)[:10]
+        np.testing.assert_allclose(
+            label_probabilities(found, words, scoring="sum"),
+            label_probabilities(alone, words, scoring="sum"),
+            atol=1e-5,
+        )

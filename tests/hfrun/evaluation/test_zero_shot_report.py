@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from transformers import AutoModelForSequenceClassification
 
 from hfrun.commands import zero_shot as command
 from hfrun.config import TextRunConfig, config_from
+from hfrun.data.text_batches import TextCollator, tokenize
 from hfrun.data.texts import TextPart
 from hfrun.errors import ModelError
+from hfrun.evaluation.metrics import softmax
 from hfrun.evaluation.text_figures import KEYS
 from hfrun.evaluation.text_predictions import read_text_predictions
 from hfrun.evaluation.zero_shot import SCORINGS
@@ -28,6 +31,7 @@ from hfrun.evaluation.zero_shot_report import (
     zero_shot_report,
     zero_shot_text,
 )
+from hfrun.models.llama_weights import build_classifier
 from hfrun.text_config import TextModelConfig
 from lob_backtest.command_line import run_command
 from lob_backtest.metrics import classification_metrics
@@ -322,3 +326,14 @@ def test_the_config_of_a_run_is_all_that_it_needs(home: Path) -> None:
     config = config_from(raw, source="config.yaml")
     assert isinstance(config, TextRunConfig)
     assert config.model.label_words is None
+
+
+def test_a_classifier_that_starts_from_the_words_gives_the_zero_shot_answer(home: Path) -> None:
+    section = TextModelConfig(pretrained=str(home / "model"), label_words=[" bad", " good"])
+    classifier = build_classifier(section, TOKENIZER, label_names=NAMES, template=TEMPLATE).eval()
+    read = tokenize(TEXTS, TOKENIZER, template=TEMPLATE, max_length=64)
+    batch = TextCollator()([{"input_ids": ids} for ids in read.ids])
+    with torch.inference_mode():
+        given = softmax(classifier(**batch).logits)
+    expected = asked(ALL).predictions["sum"].probabilities
+    np.testing.assert_allclose(given, expected, atol=1e-5)
