@@ -90,7 +90,7 @@ def test_a_walk_forward_without_its_section_says_so() -> None:
 @pytest.mark.parametrize(
     ("option", "instead"),
     [
-        ("train_sampling_strategy=sequential", "set training.stretch .books., training.length_grouped .texts. or"),
+        ("train_sampling_strategy=sequential", "set training.stretch .books., training.length_gr"),
         # an evaluation would lack its metrics, or its loss
         ("prediction_loss_only=true", "fixed by hfrun"),
         ("eval_do_concat_batches=false", "fixed by hfrun"),

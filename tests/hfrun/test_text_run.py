@@ -204,7 +204,7 @@ def test_a_copied_test_text_in_train_stops_the_training_unless_it_is_accepted(
 def test_a_template_longer_than_the_model_may_read_is_refused(
     finished: TextHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert finished.train("data.template={text} It was", "data.max_length=2") == 2
+    assert finished.train("data.template='{text} It was'", "data.max_length=2") == 2
     assert "data.template alone has 2 tokens and data.max_length is 2" in capsys.readouterr().err
 
 

@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from hfrun.fitting import FoldFiles
 from tests.hfrun.fold_case import assert_same_results, validation_figures
+from tests.hfrun.text_run_case import TextHome
 
 SCRIPT = Path(__file__).with_name("train_in_processes.py")
 FIT = Path(__file__).with_name("fit_in_processes.py")
+TEXTS = Path(__file__).with_name("texts_in_processes.py")
 COMPARED = (
     "loss", "grad_norm", "grad_norm_p95", "learning_rate", "eval_loss", "eval_f1_weighted",
     "train_loss", "train_accuracy", "train_eval_gap", "step",
@@ -82,3 +85,24 @@ def test_two_processes_fit_every_decision_and_evaluate_what_they_predict(tmp_pat
     assert accuracy == pytest.approx(figures["eval_accuracy"], abs=1e-12)
     assert loss == pytest.approx(figures["eval_loss"], abs=1e-6)
     assert_same_results(whole, resumed)
+
+
+def test_two_processes_train_on_texts_as_one_does(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    TextHome.make(tmp_path / "home")
+    alone = subprocess.run(
+        [sys.executable, str(TEXTS), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 0, alone.stderr
+    launch_two(TEXTS, tmp_path)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("run1", "run2")
+    )
+    assert len(one) == len(two) == 12 + 2 + 1
+    for want, got in zip(one, two, strict=True):
+        shared = {name: want[name] for name in COMPARED if name in want}
+        assert {name: got[name] for name in shared} == pytest.approx(shared, rel=2e-4, abs=1e-6)
+    weights = [load_file(tmp_path / name / "model/model.safetensors") for name in ("run1", "run2")]
+    for name, want in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], want, rtol=1e-3, atol=1e-5)
