@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("config", type=Path, metavar="CONFIG", help="a YAML of configs/")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     parser.add_argument(
-        "--start", type=int, default=8, metavar="N", help="smallest batch a device (default: 8)"
+        "--start", type=int, metavar="N", help="first batch a device (default: the config's)"
     )
     parser.add_argument(
         "--max-batch", type=int, default=4096, metavar="N", help="largest one (default: 4096)"

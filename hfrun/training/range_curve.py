@@ -122,8 +122,9 @@ def suggested(
         return Suggestion(
             steepest=None, lowest=None, tenth=None, fall=fall, noise=noise, notes=(note,)
         )
-    slope = np.gradient(curve[: lowest + 1], np.log10(rates[: lowest + 1]))
-    steepest, least = float(rates[int(np.argmin(slope))]), float(rates[lowest])
+    # smoothed once more: between neighbours the curve's slope is mostly noise
+    slope = smoothed_losses(np.gradient(curve, np.log10(rates)), smoothing)
+    steepest, least = float(rates[int(np.argmin(slope[: lowest + 1]))]), float(rates[lowest])
     notes = []
     if not fall > _CLEAR_FALL * noise:
         notes.append(

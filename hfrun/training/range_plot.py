@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from hfrun.training.range_curve import Suggestion
 from hfrun.training.range_test import RangeTest
 from lob_backtest.report.plots.drawing import DASHED, FILE, FONT, Plot, one_axes
 
@@ -70,17 +71,21 @@ def _marks(axes: Any, test: RangeTest) -> None:
         return
     axes.axvline(
         found.steepest, color=FILE.good, linewidth=1.6, zorder=3,
-        label=f"falls fastest: {found.steepest:.1e}",
+        label=f"falls fastest: {found.steepest:.1e}{_chosen(found.steepest, found)}",
     )  # fmt: skip
     axes.axvline(
         found.tenth, color=FILE.bad, linewidth=1.6, linestyle=DASHED, zorder=3,
-        label=f"a tenth of the lowest's: {found.tenth:.1e}",
+        label=f"a tenth of the lowest's: {found.tenth:.1e}{_chosen(found.tenth, found)}",
     )  # fmt: skip
     place = int(np.argmin(test.smoothed))
     axes.plot(
         [found.lowest], [test.smoothed[place]], "o", color=FILE.accent, markersize=8, zorder=5,
         label=f"lowest: {found.lowest:.1e}",
     )  # fmt: skip
+
+
+def _chosen(rate: float, found: Suggestion) -> str:
+    return " (suggested)" if rate == found.rate else ""
 
 
 def _label(test: RangeTest) -> str:

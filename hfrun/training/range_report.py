@@ -30,15 +30,16 @@ def range_text(test: RangeTest, *, overrides: Sequence[str] = ()) -> str:
     marks = {found.steepest: "steepest descent", found.lowest: "lowest"}
     shown = set(np.linspace(0, len(test.rates) - 1, _ROWS).round().astype(int).tolist())
     shown |= {i for i, rate in enumerate(test.rates) if rate in marks}
-    lines = ["      rate    loss  without luck  smoothed  gradient"]
+    lines = ["      rate    loss  paired  smoothed  gradient"]
     for i in sorted(shown):
         mark = marks.get(float(test.rates[i]), "")
         lines.append(
-            f"  {test.rates[i]:8.2e}  {test.losses[i]:6.4f}  {test.paired[i]:12.4f}"
+            f"  {test.rates[i]:8.2e}  {test.losses[i]:6.4f}  {test.paired[i]:6.4f}"
             f"  {test.smoothed[i]:8.4f}  {test.grad_norms[i]:8.3f}  {mark}".rstrip()
         )
+    lines += ["", "paired: the loss less the luck of its batch; gradient: its norm before clipping"]
     if test.ended is not None:
-        lines.append(f"\nended early: {test.ended}")
+        lines.append(f"ended early: {test.ended}")
     return "\n".join([*lines, "", *_suggestions(test), *_pasted(overrides)])
 
 

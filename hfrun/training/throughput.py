@@ -15,7 +15,7 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,16 +39,17 @@ _MOST_STEPS = 64
 class ThroughputOptions:
     """Where doubling begins and ends; a doubling pays if it gives ``growth`` times the speed.
 
+    ``start`` is the trainer's own batch unless given: a smaller one that is as fast gains nothing.
     Each of an even number of ``repetitions`` lets the other size go first.
     """
 
-    start: int = 8
+    start: int | None = None
     most: int = 4096
     repetitions: int = 8
     growth: float = 1.1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.start <= self.most:
+        if not 1 <= (1 if self.start is None else self.start) <= self.most:
             raise TrainingError(
                 f"start={self.start}, max_batch={self.most}: need 1 <= start <= max_batch"
             )
@@ -101,12 +102,16 @@ def throughput(trainer: MeasuredTrainer, options: ThroughputOptions | None = Non
     options = options or ThroughputOptions()
     data: Any = trainer.train_dataset
     args, samples = trainer.args, len(data)
-    if options.start > samples:
-        raise TrainingError(f"start={options.start}: the train part has {samples}; start lower")
+    start = args.train_batch_size if options.start is None else options.start
+    if start > min(samples, options.most):
+        raise TrainingError(
+            f"the first batch has {start} samples, the train part {samples}, and batches above "
+            f"{options.most} were not asked for; start lower"
+        )
     before = held_bytes(args.device) if args.device.type == "cuda" else 0
     with probing(trainer) as probe:
         probe.set_rate(0.0)  # as fast as any other, and no weights that grow beyond bounds
-        rows, ended = _doubled(probe, options, samples=samples, before=before or 0)
+        rows, ended = _doubled(probe, options, start=start, samples=samples, before=before or 0)
     batch = _paying(rows, options.growth)
     a_step = args.train_batch_size * args.gradient_accumulation_steps
     return Throughput(
@@ -125,60 +130,46 @@ def _paying(rows: tuple[ThroughputRow, ...], growth: float) -> int:
 
 
 def _doubled(
-    probe: Probe, options: ThroughputOptions, *, samples: int, before: int
+    probe: Probe, options: ThroughputOptions, *, start: int, samples: int, before: int
 ) -> tuple[tuple[ThroughputRow, ...], str]:
     """A row for each size that could be measured, and why there is no next one."""
     bench = _Bench(probe, repetitions=options.repetitions, before=before)
-    try:
-        bench.try_once(options.start)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise TrainingError(
-            f"a batch of {options.start} does not fit into memory ({_first_line(error)}); start "
-            "lower"
-        ) from error
-    bench.speeds[options.start] = []
-    sizes, ratios = [options.start], [math.nan]
+    lacking = bench.reason_it_lacks_memory(lambda: bench.alone(start))
+    if lacking is not None:
+        raise TrainingError(f"batches of {start} {lacking}; start lower")
+    ratios: dict[int, float | None] = {start: None}
     while True:
-        size = 2 * sizes[-1]
+        half = max(ratios)
+        size = 2 * half
         ended = bench.reason_against(size, most=options.most, samples=samples)
         if ended is None:
-            try:
-                ratios.append(bench.ratio(size))
-                sizes.append(size)
-                announce(f"batch {size}: {bench.speed(size):.4g} samples/s, x {ratios[-1]:.2f}")
-                if ratios[-1] < options.growth:
-                    ended = f"batches of {size} are only {ratios[-1]:.2f} times as fast as half"
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                ended = f"batches of {size} do not fit into memory ({_first_line(error)})"
+            lacking = bench.reason_it_lacks_memory(lambda size=size: bench.beside_half(size))
+            ended = None if lacking is None else f"batches of {size} {lacking}"
         if ended is not None:
             break
-    if len(sizes) == 1:
-        bench.alone(options.start)
+        ratios[size] = ratio = bench.ratios[size]
+        announce(f"batch {size}: {bench.speed(size):.4g} samples/s, x {ratio:.2f}")
+        if ratio < options.growth:
+            ended = f"batches of {size} are only {ratio:.2f} times as fast as half"
+            break
     return tuple(
         ThroughputRow(
             batch=size,
             samples_per_second=bench.speed(size),
-            ratio=None if math.isnan(ratio) else ratio,
+            ratio=ratio,
             peak_bytes=bench.peaks[size],
         )
-        for size, ratio in zip(sizes, ratios, strict=True)
+        for size, ratio in ratios.items()
     ), ended
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 class _Bench:
     """Times steps of batch sizes, and remembers the most memory that each held."""
 
     def __init__(self, probe: Probe, *, repetitions: int, before: int) -> None:
-        self.speeds: dict[int, list[float]] = {}
+        self.ratios: dict[int, float] = {}
         self.peaks: dict[int, int | None] = {}
+        self._speeds: dict[int, list[float]] = {}
         self._probe = probe
         self._device = probe.trainer.args.device
         self._repetitions = repetitions
@@ -188,7 +179,7 @@ class _Bench:
 
     def speed(self, size: int) -> float:
         """Median samples a second."""
-        return statistics.median(self.speeds[size])
+        return statistics.median(self._speeds[size])
 
     def reason_against(self, size: int, *, most: int, samples: int) -> str | None:
         """Why a size is not even tried."""
@@ -209,7 +200,7 @@ class _Bench:
 
     def try_once(self, size: int) -> None:
         """The first steps of a size, which kernels and buffers are made in; its memory and time."""
-        (step, again) = self._formed(self._probe.indices(batch=size), size, size, count=2)
+        (step, again) = self._formed(self._probe.indices(batch=size), size, count=2)
         memory = PeakMemory(self._device)
         self._timed([step])
         peak = memory.peak()
@@ -218,8 +209,8 @@ class _Bench:
             self._idle = held_bytes(self._device)
         self._seconds[size] = self._timed([again])
 
-    def ratio(self, size: int) -> float:
-        """Median over repetitions of its speed over that of half of it, on the same samples."""
+    def beside_half(self, size: int) -> None:
+        """Time a size and half of it in turns, on the same samples; keep the median ratio."""
         self.try_once(size)
         half = size // 2
         count = min(math.ceil(_SECONDS / max(self._seconds[size], 1e-6)), _MOST_STEPS)
@@ -231,21 +222,31 @@ class _Bench:
             for batch in (half, size) if number % 2 else (size, half):
                 steps = self._probe.formed(chosen, batch=batch)
                 speeds[batch] = len(chosen) / self._timed(steps)
-                self.speeds.setdefault(batch, []).append(speeds[batch])
+                self._speeds.setdefault(batch, []).append(speeds[batch])
             ratios.append(speeds[size] / speeds[half])
-        return statistics.median(ratios)
+        self.ratios[size] = statistics.median(ratios)
 
     def alone(self, size: int) -> None:
         """Time a size that has no other beside it."""
+        self.try_once(size)
         indices = self._probe.indices(batch=size)
         for _ in range(self._repetitions):
-            steps = self._formed(indices, size, size, count=1)
-            self.speeds[size].append(size / self._timed(steps))
+            steps = self._formed(indices, size, count=1)
+            self._speeds.setdefault(size, []).append(size / self._timed(steps))
 
-    def _formed(
-        self, indices: Iterator[int], size: int, batch: int, *, count: int
-    ) -> list[Batches]:
-        return self._probe.formed(list(itertools.islice(indices, count * size)), batch=batch)
+    def reason_it_lacks_memory(self, measure: Callable[[], None]) -> str | None:
+        """Measure, and say so if memory ended; what was measured before is kept."""
+        try:
+            measure()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            first_line = (str(error) or type(error).__name__).splitlines()[0]
+            return f"do not fit into memory ({first_line})"
+        return None
+
+    def _formed(self, indices: Iterator[int], size: int, *, count: int) -> list[Batches]:
+        return self._probe.formed(list(itertools.islice(indices, count * size)), batch=size)
 
     def _timed(self, steps: list[Batches]) -> float:
         """Seconds of forward, backward and optimizer steps."""
