@@ -52,10 +52,10 @@ def label_log_likelihood(
         label: of the progress bar.
 
     Raises:
-        ModelError: prompts with the words are longer than the model can read, or what it says is
-            not finite.
+        ModelError: prompts with the words are longer than the model can read, or have tokens that
+            it does not know, or what it says is not finite.
     """
-    _check_length(model, prompts, words)
+    _check_prompts(model, prompts, words)
     found = np.empty((len(prompts), len(words.tokens)))
     was_training = model.training
     model.train(False)
@@ -156,7 +156,7 @@ def _batches(
     return batches
 
 
-def _check_length(
+def _check_prompts(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], words: LabelTokens
 ) -> None:
     most = most_prompt_tokens(model, words)
@@ -165,6 +165,13 @@ def _check_length(
         raise ModelError(
             f"a prompt of {longest} tokens with words of {words.longest}; the model reads at most "
             f"{most + words.longest}: lower data.max_length to {most}"
+        )
+    known = len(torch.as_tensor(model.get_input_embeddings().weight))
+    highest = max(max(each, default=0) for each in (*prompts, *words.tokens))
+    if highest >= known:
+        raise ModelError(
+            f"the tokenizer gives piece {highest} and the model knows {known}; give the model its "
+            "own tokenizer"
         )
 
 

@@ -214,6 +214,11 @@ def test_a_prompt_that_leaves_no_room_for_the_words_is_refused() -> None:
     assert np.isfinite(label_log_likelihood(_MODELS["llama"], [rows[0][:122]], LABELS)).all()
 
 
+def test_a_tokenizer_of_another_model_is_refused() -> None:
+    with pytest.raises(ModelError, match="gives piece 360 and the model knows 360; give the model"):
+        label_log_likelihood(_MODELS["llama"], [(3, 360)], LABELS)
+
+
 def test_damaged_weights_end_in_one_message() -> None:
     model = tiny_model()
     with torch.no_grad():

@@ -103,5 +103,8 @@ class TableModel(PreTrainedModel):
         super().__init__(TableConfig(vocab_size=len(table)))
         self.table = nn.Parameter(table)
 
+    def get_input_embeddings(self) -> nn.Module:
+        return nn.Embedding.from_pretrained(self.table.detach())
+
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> CausalLMOutput:
         return CausalLMOutput(logits=self.table[input_ids])
