@@ -43,6 +43,7 @@ from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_sco
 from hfrun.summary import Summary
 from hfrun.text_trainer import (
     TokenizedSplits,
+    start_head_bias,
     text_classifier,
     text_collator,
     text_trainer,
@@ -121,6 +122,8 @@ def fit_texts(config: TextRunConfig, data: TokenizedSplits, files: FoldFiles) ->
             follow_move(files.folder)
     trainer = text_trainer(config, data, model=model, folder=files.folder)
     checkpoint = newest_checkpoint(files.folder)
+    if checkpoint is None and config.model.label_words is not None:
+        start_head_bias(model, data, seed=config.run.seed)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if not is_main:
         return

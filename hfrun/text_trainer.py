@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from hfrun.config import TextRunConfig
@@ -14,12 +15,14 @@ from hfrun.data.text_batches import tokenize as tokens_of
 from hfrun.data.texts import TextSplits
 from hfrun.errors import DataError, TrainingError
 from hfrun.evaluation.metrics import compute_metrics
+from hfrun.evaluation.text_predictor import predict_tokens
 from hfrun.fold_trainer import scheduled_values, training_arguments
 from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.models.llama_weights import build_classifier, load_tokenizer
 from hfrun.training.stop_rules import stop_rules_from
 from hfrun.training.trainer import MeasuredTrainer
 
+_TEXTS_FOR_BIAS = 256
 _LAYER = re.compile(r"model\.layers\.(\d+)\.")
 
 
@@ -55,6 +58,28 @@ def text_classifier(config: TextRunConfig, data: TokenizedSplits) -> LlamaClassi
         label_names=data.splits.label_names,
         template=config.data.template,
     )
+
+
+def start_head_bias(model: LlamaClassifier, data: TokenizedSplits, *, seed: int) -> None:
+    """Take from a head of label words what it says of train texts as a whole.
+
+    The bias becomes log(share of the class in train) - log(mean probability of its words), over
+    some train texts whose labels are not looked at one by one (Zhou et al., 2024): a language
+    model's favourite words would otherwise be the first thing to be unlearnt.
+    """
+    labels, tokens = data.splits.train.labels, data.tokens["train"]
+    chosen = np.random.default_rng(seed).permutation(len(labels))[:_TEXTS_FOR_BIAS]
+    some = Tokens(
+        ids=tuple(tokens.ids[number] for number in chosen),
+        full_length=tokens.full_length[chosen],
+    )
+    found = predict_tokens(
+        model, some, text_collator(data.tokenizer), label="reading some train texts"
+    )
+    counts = np.bincount(labels[labels >= 0], minlength=model.config.num_labels) + 1.0
+    bias = np.log(counts / counts.sum()) - np.log(found.mean(axis=0))
+    with torch.no_grad():
+        model.head.bias += torch.from_numpy(bias - bias.mean()).to(model.head.bias)
 
 
 def text_collator(tokenizer: PreTrainedTokenizerBase) -> TextCollator:

@@ -67,13 +67,13 @@ def _asked(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
 
     from hfrun.data.texts import read_splits
     from hfrun.evaluation.zero_shot_model import load_language_model
-    from hfrun.evaluation.zero_shot_prompts import label_tokens
     from hfrun.evaluation.zero_shot_report import (
         ask,
         words_of_labels,
         write_zero_shot,
         zero_shot_report,
     )
+    from hfrun.models.label_words import label_tokens
     from hfrun.models.llama_weights import load_tokenizer
 
     splits = read_splits(config.data)

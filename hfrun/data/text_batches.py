@@ -57,24 +57,42 @@ def tokenize(
         DataError: the template alone is longer.
     """
     before, _, after = template.partition(TEXT_PLACE)
-    tail = tokenizer(after, add_special_tokens=False)["input_ids"] if after else []
-    marks = len(tokenizer(before)["input_ids"])
-    if marks + len(tail) >= max_length:
+    bare = len(tokenizer(f"{before}{after}")["input_ids"]) if before or after else 0
+    if bare >= max_length:
         raise DataError(
-            f"data.template alone has {marks + len(tail)} tokens and data.max_length is "
-            f"{max_length}; no text would be read: raise max_length or shorten the template"
+            f"data.template alone has {bare} tokens and data.max_length is {max_length}; no text "
+            "would be read: raise max_length or shorten the template"
         )
     if not texts:
         return Tokens(ids=(), full_length=np.zeros(0, dtype=np.int64))
     # Every text here is cut by ourselves: the tokenizer's warning of its own limit would mislead.
-    whole = tokenizer([f"{before}{text}{after}" for text in texts], verbose=False)["input_ids"]
-    too_long = [number for number, ids in enumerate(whole) if len(ids) > max_length]
-    heads = tokenizer([f"{before}{texts[number]}" for number in too_long] or [""], verbose=False)
-    ids = list(whole)
-    for number, head in zip(too_long, heads["input_ids"], strict=False):
-        ids[number] = head[: max_length - len(tail)] + tail
-    full_length = np.array([len(each) for each in whole], dtype=np.int64)
+    given = [f"{before}{text}{after}" for text in texts]
+    ids = list(tokenizer(given, verbose=False)["input_ids"])
+    full_length = np.array([len(each) for each in ids], dtype=np.int64)
+    for number in np.flatnonzero(full_length > max_length):
+        end = len(before) + len(texts[number])
+        ids[number] = _cut(given[number], tokenizer, end_of_text=end, max_length=max_length)
     return Tokens(ids=tuple(ids), full_length=full_length)
+
+
+def _cut(
+    given: str, tokenizer: PreTrainedTokenizerBase, *, end_of_text: int, max_length: int
+) -> list[int]:
+    """The tokens without as many of the text's last ones as are too many.
+
+    What comes after the text keeps the tokens that it has there, the tokenizer's marks too.
+    """
+    if not tokenizer.is_fast:
+        raise DataError(
+            f"{type(tokenizer).__name__} does not say where its tokens stand, so that no text can "
+            f"be cut to data.max_length={max_length}; raise it, or take a fast tokenizer"
+        )
+    found = tokenizer(given, return_offsets_mapping=True, verbose=False)
+    ids: list[int] = found["input_ids"]
+    stops = np.array([stop for _, stop in found["offset_mapping"]])  # 0 for a mark
+    after_text = int(np.flatnonzero((stops > 0) & (stops <= end_of_text)).max(initial=-1)) + 1
+    tail = ids[after_text:]
+    return ids[: max_length - len(tail)] + tail
 
 
 def token_dataset(tokens: Tokens, labels: IntArray) -> Dataset:

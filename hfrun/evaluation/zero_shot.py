@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 
 from hfrun.errors import ModelError
 from hfrun.evaluation.metrics import softmax
-from hfrun.evaluation.zero_shot_prompts import LabelTokens
 from hfrun.evaluation.zero_shot_reader import Reader
+from hfrun.models.label_words import LabelTokens
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.progress import progress
 

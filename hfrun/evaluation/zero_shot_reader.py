@@ -15,7 +15,7 @@ from transformers import DynamicCache, PreTrainedModel
 from transformers.cache_utils import DynamicLayer
 
 from hfrun.data.text_batches import TextCollator
-from hfrun.evaluation.zero_shot_prompts import LabelTokens
+from hfrun.models.label_words import LabelTokens
 
 # A shorter common beginning is not worth copying.
 _LEAST_BEGINNING = 16

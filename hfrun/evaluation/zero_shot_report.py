@@ -22,7 +22,8 @@ from hfrun.evaluation.zero_shot import (
     label_probabilities,
     most_prompt_tokens,
 )
-from hfrun.evaluation.zero_shot_prompts import CONTENT_FREE, LabelTokens, label_tokens, prompts
+from hfrun.evaluation.zero_shot_prompts import CONTENT_FREE, prompts
+from hfrun.models.label_words import LabelTokens, label_tokens
 from hfrun.text_config import TEXT_PLACE
 from lob_backtest.book import FloatArray
 from lob_backtest.files import write_json

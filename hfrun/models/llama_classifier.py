@@ -120,5 +120,5 @@ class LlamaClassifier(PreTrainedModel):
 def _mean(hidden: Tensor, tokens: PackedTokens) -> Tensor:
     """Mean over each text's tokens, ``(N, H)`` to ``(B, H)``."""
     summed = hidden.new_zeros((tokens.length.numel(), hidden.shape[1]))
-    summed = summed.index_add(0, tokens.sequence, hidden)
+    summed = summed.index_add(0, tokens.sequence[: tokens.real], hidden[: tokens.real])
     return summed / tokens.length[:, None].to(hidden.dtype)

@@ -49,7 +49,7 @@ def layer_forward(
 
     Args:
         layer: transformers' module, whose weights are used.
-        hidden: ``(N, H)`` of the packed tokens.
+        hidden: ``(N, H)`` of the packed tokens, filling ones too.
         tokens: where they are.
         rotation: of their positions.
         dropout: on what attention and the feed-forward block add.
@@ -127,7 +127,7 @@ def _mix(
     """
     one = query.shape[2] == 1 and tokens.longest > 1
     mask = None
-    if one and not tokens.is_rectangular:
+    if one and not tokens.is_full:
         columns = torch.arange(tokens.longest, device=key.device)
         mask = (columns < tokens.length[:, None])[:, None, None]
     if groups > 1:

@@ -13,6 +13,7 @@ from transformers.utils import logging
 
 from hfrun.errors import ModelError
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig, wrong_keys
+from hfrun.models.label_words import label_tokens
 from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.text_config import FreezeConfig, LoraConfig, TextModelConfig
 from lob_backtest.strict_yaml import unknown_keys
@@ -90,7 +91,7 @@ def build_classifier(
         )
     classifier.config.template = template
     if model.label_words is not None:
-        start_from_label_words(classifier, model, tokenizer)
+        start_from_label_words(classifier, model, tokenizer, template=template)
     _freeze(classifier, model.freeze)
     if model.lora is not None:
         add_lora(classifier, model.lora)
@@ -162,29 +163,12 @@ def _check_labels(found: LlamaClassifierConfig, wanted: Mapping[int, str]) -> No
         )
 
 
-def label_word_ids(
-    words: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, n_labels: int
-) -> list[list[int]]:
-    """Tokens of each label's words as they continue the template.
-
-    Raises:
-        ModelError: not one a label, one that gives no token, or two alike.
-    """
-    if len(words) != n_labels:
-        raise ModelError(
-            f"model.label_words has {len(words)}; needs {n_labels}, one for each label"
-        )
-    ids = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
-    if not all(ids) or len({tuple(each) for each in ids}) != len(ids):
-        raise ModelError(
-            f"model.label_words={list(words)}: needs words that differ and give tokens; a word "
-            "after a space begins with that space"
-        )
-    return ids
-
-
 def start_from_label_words(
-    classifier: LlamaClassifier, model: TextModelConfig, tokenizer: PreTrainedTokenizerBase
+    classifier: LlamaClassifier,
+    model: TextModelConfig,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    template: str,
 ) -> None:
     """Give the head the language model's own rows for the label words.
 
@@ -193,10 +177,15 @@ def start_from_label_words(
     training goes on from the zero-shot answer (Gao et al., 2021, whose head is the language
     model's) instead of from noise.
     """
-    ids = label_word_ids(model.label_words or (), tokenizer, n_labels=classifier.config.num_labels)
+    given, n_labels = model.label_words or (), classifier.config.num_labels
+    if len(given) != n_labels:
+        raise ModelError(
+            f"model.label_words has {len(given)}; needs {n_labels}, one for each label"
+        )
+    ids = label_tokens(given, tokenizer, template=template).tokens
     rows = _output_rows(classifier, model)
     with torch.no_grad():
-        weight = torch.stack([rows[each].mean(0) for each in ids])
+        weight = torch.stack([rows[list(each)].mean(0) for each in ids])
         classifier.head.weight.copy_(weight - weight.mean(0))
         classifier.head.bias.zero_()
 

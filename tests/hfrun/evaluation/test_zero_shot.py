@@ -16,8 +16,9 @@ from hfrun.evaluation.zero_shot import (
     label_prior,
     label_probabilities,
 )
-from hfrun.evaluation.zero_shot_prompts import LabelTokens, label_tokens, prompts
+from hfrun.evaluation.zero_shot_prompts import prompts
 from hfrun.evaluation.zero_shot_reader import Reader
+from hfrun.models.label_words import LabelTokens, label_tokens
 from lob_backtest.book import FloatArray
 from tests.hfrun.evaluation.zero_shot_case import (
     TEMPLATE,

@@ -9,7 +9,8 @@ from transformers import AutoTokenizer
 
 from hfrun.data.text_batches import tokenize
 from hfrun.errors import DataError, ModelError
-from hfrun.evaluation.zero_shot_prompts import label_tokens, prompts, written_words
+from hfrun.evaluation.zero_shot_prompts import prompts
+from hfrun.models.label_words import label_tokens, written_words
 from tests.hfrun.evaluation.zero_shot_case import TEMPLATE, TEXTS, WORDS, tiny_tokenizer
 
 TOKENIZER = tiny_tokenizer()
