@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise TrainingError(f"{folder}: is a file; -o needs a folder")
     with opened_trainer(config) as trainer:
         test = range_test(trainer, options)
-    pasted = overrides_for(config, test.suggestion.rate)
+    pasted = overrides_for(config, test.suggestion.third)
     write_range_test(test, folder, overrides=pasted)
     if arguments.json:
         print((folder / JSON_FILE).read_text(encoding="utf-8"), end="")

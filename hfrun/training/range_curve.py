@@ -3,8 +3,8 @@
     loss │‾‾‾‾‾‾‾─.                      ╱
          │         ╲                    ╱      steepest   where the loss falls fastest
          │          ╲ steepest         ╱       lowest     where it is least; beyond, it grows
-         │           ╲                ╱        tenth      lowest / 10
-         │      tenth ╲___________.__╱
+         │           ╲                ╱        tenth      lowest / 10, for a constant rate
+         │      tenth ╲____third__.__╱         third      lowest / 3, for the peak of a schedule
          └───────────────────────lowest─── log rate
 
 A training loss is mostly luck of the batch: between two batches it moves more than a whole range
@@ -79,6 +79,8 @@ class Suggestion:
         steepest: rate at which the smoothed loss falls fastest over the logarithm of the rate.
         lowest: rate at which it is least.
         tenth: a tenth of that.
+        third: a third of that: what is suggested as the peak of a schedule that warms up and
+            decays, which spends little time there (docs/lr_find.md has what it was worth).
         fall: from the loss of the untouched weights to the least.
         noise: standard error of that fall.
         notes: what a reader has to know of the curve.
@@ -87,16 +89,10 @@ class Suggestion:
     steepest: float | None
     lowest: float | None
     tenth: float | None
+    third: float | None
     fall: float
     noise: float
     notes: tuple[str, ...]
-
-    @property
-    def rate(self) -> float | None:
-        """The larger of the two: where they differ, the loss falls at both (docs/lr_find.md)."""
-        if self.steepest is None or self.tenth is None:
-            return None
-        return max(self.steepest, self.tenth)
 
 
 def suggested(
@@ -120,7 +116,13 @@ def suggested(
             f"{noise:.2g}; take more steps, larger batches or a higher end"
         )
         return Suggestion(
-            steepest=None, lowest=None, tenth=None, fall=fall, noise=noise, notes=(note,)
+            steepest=None,
+            lowest=None,
+            tenth=None,
+            third=None,
+            fall=fall,
+            noise=noise,
+            notes=(note,),
         )
     # smoothed once more: between neighbours the curve's slope is mostly noise
     slope = smoothed_losses(np.gradient(curve, np.log10(rates)), smoothing)
@@ -134,8 +136,8 @@ def suggested(
     if lowest == len(losses) - 1:
         notes.append("the loss still falls at the end: the lowest may lie higher, so raise the end")
     return Suggestion(
-        steepest=steepest, lowest=least, tenth=least / 10, fall=fall, noise=noise,
-        notes=tuple(notes),
+        steepest=steepest, lowest=least, tenth=least / 10, third=least / 3, fall=fall,
+        noise=noise, notes=tuple(notes),
     )  # fmt: skip
 
 

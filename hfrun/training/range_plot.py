@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from hfrun.training.range_curve import Suggestion
 from hfrun.training.range_test import RangeTest
 from lob_backtest.report.plots.drawing import DASHED, FILE, FONT, Plot, one_axes
 
 _SIZE = (640, 380)
+DOTTED = (0, (1.2, 1.6))
 _ROOM = 0.15  # of the smoothed curve's height, above and below it
 
 
@@ -67,25 +67,22 @@ def _dots(axes: Any, test: RangeTest, *, low: float, high: float) -> None:
 def _marks(axes: Any, test: RangeTest) -> None:
     """A line for each suggestion, and a point where the loss is lowest."""
     found = test.suggestion
-    if found.steepest is None or found.tenth is None or found.lowest is None:
+    if found.lowest is None:
         return
-    axes.axvline(
-        found.steepest, color=FILE.good, linewidth=1.6, zorder=3,
-        label=f"falls fastest: {found.steepest:.1e}{_chosen(found.steepest, found)}",
-    )  # fmt: skip
-    axes.axvline(
-        found.tenth, color=FILE.bad, linewidth=1.6, linestyle=DASHED, zorder=3,
-        label=f"a tenth of the lowest's: {found.tenth:.1e}{_chosen(found.tenth, found)}",
-    )  # fmt: skip
+    for rate, words, colour, style in (
+        (found.steepest, "falls fastest", FILE.good, "-"),
+        (found.tenth, "a tenth of the lowest's", FILE.bad, DASHED),
+        (found.third, "a third of it, for a peak", FILE.ink, DOTTED),
+    ):
+        axes.axvline(
+            rate, color=colour, linewidth=1.6, linestyle=style, zorder=3,
+            label=f"{words}: {rate:.1e}",
+        )  # fmt: skip
     place = int(np.argmin(test.smoothed))
     axes.plot(
         [found.lowest], [test.smoothed[place]], "o", color=FILE.accent, markersize=8, zorder=5,
         label=f"lowest: {found.lowest:.1e}",
     )  # fmt: skip
-
-
-def _chosen(rate: float, found: Suggestion) -> str:
-    return " (suggested)" if rate == found.rate else ""
 
 
 def _label(test: RangeTest) -> str:

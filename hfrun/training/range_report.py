@@ -45,11 +45,12 @@ def range_text(test: RangeTest, *, overrides: Sequence[str] = ()) -> str:
 
 def _suggestions(test: RangeTest) -> list[str]:
     found = test.suggestion
-    if found.steepest is None or found.lowest is None or found.tenth is None:
+    if found.steepest is None or found.lowest is None:
         return list(found.notes)
     return [
         f"loss falls fastest at           {found.steepest:.2e}",
-        f"a tenth of the lowest's rate    {found.tenth:.2e}   (lowest at {found.lowest:.2e})",
+        f"a tenth of the lowest's rate    {found.tenth:.2e}   careful, or for a constant rate",
+        f"a third of the lowest's rate    {found.third:.2e}   for the peak of a schedule",
         f"fall to the lowest              {found.fall:.2g} nats, standard error {found.noise:.1g}",
         *found.notes,
     ]
@@ -58,7 +59,7 @@ def _suggestions(test: RangeTest) -> list[str]:
 def _pasted(overrides: Sequence[str]) -> list[str]:
     if not overrides:
         return []
-    words = "The larger of the two, as the peak rate for batches of this size:"
+    words = "The third, as the peak rate for batches of this size:"
     return ["", words, f"  {' '.join(overrides)}"]
 
 

@@ -106,7 +106,6 @@ class RangeTest:
         """Plain values, for JSON; a norm that is not finite is null."""
         names = ("rates", "losses", "untouched", "paired", "smoothed")
         return {
-            "rate": self.suggestion.rate,
             **asdict(self.suggestion),
             "ended": self.ended,
             "batch": self.batch,

@@ -106,7 +106,7 @@ def test_steps_too_small_to_matter_leave_the_luck_of_the_batch_alone(
     test = range_test(trainer, RangeOptions(start=1e-20, end=1e-18, steps=10))
     assert np.ptp(test.losses) > 0.005
     assert np.ptp(test.paired) < 1e-6
-    assert test.suggestion.rate is None
+    assert test.suggestion.third is None
 
 
 def test_a_rate_far_too_large_ends_the_test_and_is_named(make_trainer) -> None:
@@ -167,8 +167,7 @@ def test_suggestions_are_where_the_curve_says() -> None:
     found = suggested(RATES, losses, untouched=2.0, smoothing=0.0)
     assert found.steepest == pytest.approx(1e-4, rel=0.13)  # a step of the rates
     lowest = RATES[np.argmin(losses)]
-    assert (found.lowest, found.tenth) == (lowest, lowest / 10)
-    assert found.rate == max(found.steepest, found.tenth)
+    assert (found.lowest, found.tenth, found.third) == (lowest, lowest / 10, lowest / 3)
     assert found.notes == ()
 
 
@@ -190,15 +189,15 @@ def test_noise_around_the_untouched_loss_is_seldom_called_a_fall() -> None:
         # as in a range test: the further the weights, the larger the scatter
         losses = 1.6 + rng.normal(size=RATES.size) * np.geomspace(1e-5, 0.2, RATES.size)
         found = suggested(RATES, losses, untouched=1.6, smoothing=0.9)
-        called += found.rate is not None
-        clear += found.rate is not None and not found.notes
+        called += found.third is not None
+        clear += found.third is not None and not found.notes
     assert called < 90
     assert clear < 15
 
 
 def test_a_loss_that_only_rises_or_never_ends_to_fall_is_said() -> None:
     rising = suggested(RATES, np.linspace(1, 2, RATES.size), untouched=1.0, smoothing=0.9)
-    assert rising.rate is None
+    assert rising.third is None
     assert "no suggestion" in rising.notes[0]
     falling = suggested(RATES, np.linspace(2, 1, RATES.size), untouched=2.0, smoothing=0.0)
     assert falling.lowest == RATES[-1]
@@ -240,9 +239,9 @@ def test_smoothing_spans_the_same_decades_whatever_the_number_of_steps() -> None
 
 def test_the_suggested_rate_trains(make_trainer, problem) -> None:
     test = range_test(learnable(make_trainer, problem), RangeOptions(steps=60, end=0.1))
-    assert test.suggestion.rate is not None
+    assert test.suggestion.third is not None
     trained = learnable(
-        make_trainer, problem, learning_rate=test.suggestion.rate, num_train_epochs=5
+        make_trainer, problem, learning_rate=test.suggestion.third, num_train_epochs=5
     )
     trained.train()
     losses = [record.loss for record in trained.records.steps]
@@ -262,7 +261,7 @@ def test_files_hold_what_was_measured(measured, tmp_path) -> None:
     write_range_test(measured, tmp_path, overrides=["training.learning_rate=1.0e-2"])
     read = json.loads((tmp_path / "lr_find.json").read_text())
     assert read["rates"] == measured.rates.tolist()
-    assert read["rate"] == measured.suggestion.rate
+    assert read["third"] == measured.suggestion.third
     assert read["overrides"] == ["training.learning_rate=1.0e-2"]
     with (tmp_path / "lr_find.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -272,7 +271,13 @@ def test_files_hold_what_was_measured(measured, tmp_path) -> None:
     )
     assert (tmp_path / "lr_find.png").read_bytes().startswith(b"\x89PNG")
     drawn = (tmp_path / "lr_find.svg").read_text()
-    for words in ("learning rate", "smoothed", "falls fastest", "a tenth of the lowest"):
+    for words in (
+        "learning rate",
+        "smoothed",
+        "falls fastest",
+        "a tenth of the lowest",
+        "for a peak",
+    ):
         assert words in drawn
 
 
@@ -281,7 +286,7 @@ def test_the_plot_has_a_logarithmic_axis_and_a_mark_at_each_suggestion(measured)
     assert axes.get_xscale() == "log"
     vertical = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1]
     found = measured.suggestion
-    assert {found.steepest, found.tenth, found.lowest} <= set(vertical)
+    assert {found.steepest, found.tenth, found.third, found.lowest} <= set(vertical)
     low, high = axes.get_ylim()
     lowest = int(np.argmin(measured.smoothed))
     assert (
