@@ -19,7 +19,7 @@ from transformers import set_seed
 
 from hfrun.config import TextRunConfig, effective_yaml
 from hfrun.data.audit import audit_texts, require_clean, write_audit
-from hfrun.data.texts import TextPart, TextSplits, read_splits
+from hfrun.data.texts import TextPart, TextSplits, read_splits, with_known_labels
 from hfrun.evaluation.calibration import calibrate, write_calibration
 from hfrun.evaluation.text_baselines import BASELINES, text_baselines
 from hfrun.evaluation.text_judge import judge_texts
@@ -66,6 +66,7 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
     if state.is_main_process:
         announce(audit.brief())
     require_clean(audit)
+    data = known_only(config, data)
     check_text_trainable(config, data)
     check_rules(config.gates, baselines=BASELINES)
     if config.hub.push:
@@ -82,9 +83,19 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
         if not state.is_main_process:
             return None
         write_audit(audit, folder)
-        report = _judge(config, splits, files, audit=audit.as_dict())
+        report = _judge(config, data.splits, files, audit=audit.as_dict())
         published = publish_judged(folder, report) if config.hub.push else None
     return Summary(folder=folder, report=report, published=published)
+
+
+def known_only(config: TextRunConfig, data: TokenizedSplits) -> TokenizedSplits:
+    """Leave out texts without a known label, which the config has accepted to be there."""
+    known = with_known_labels(data.splits)
+    dropped = sum(map(len, data.splits.parts().values())) - sum(map(len, known.parts().values()))
+    if not dropped:
+        return data
+    announce(f"left out {dropped} texts without a known label")
+    return tokenize_splits(config, known)
 
 
 def audit_of(config: TextRunConfig, data: TokenizedSplits) -> Any:

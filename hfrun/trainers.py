@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import set_seed
 
 from hfrun.config import HfrunConfig, TextRunConfig
-from hfrun.data.texts import read_splits
+from hfrun.data.texts import read_splits, with_known_labels
 from hfrun.fitting import open_fold_trainer
 from hfrun.text_trainer import text_classifier, text_trainer, tokenize_splits
 from hfrun.training.trainer import MeasuredTrainer
@@ -25,7 +25,7 @@ def opened_trainer(config: HfrunConfig | TextRunConfig) -> Iterator[MeasuredTrai
     with tempfile.TemporaryDirectory() as folder:
         set_seed(config.run.seed)
         if isinstance(config, TextRunConfig):
-            data = tokenize_splits(config, read_splits(config.data))
+            data = tokenize_splits(config, with_known_labels(read_splits(config.data)))
             model = text_classifier(config, data)
             yield text_trainer(config, data, model=model, folder=Path(folder))
             return

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hfrun.data.text_files import read_text_file
 from hfrun.data.text_labels import UNKNOWN, IntArray, label_ids, label_names
@@ -84,6 +86,28 @@ class TextSplits:
     def parts(self) -> dict[str, TextPart]:
         """Train, validation and test by name, in this order."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+def with_known_labels(splits: TextSplits) -> TextSplits:
+    """The same without texts whose label is unknown: nothing can be learnt or judged by them.
+
+    Raises:
+        DataError: a part in which no label is known.
+    """
+    parts = {}
+    for name, part in splits.parts().items():
+        known = np.flatnonzero(part.labels != UNKNOWN)
+        if not known.size:
+            raise DataError(
+                f"{name}: none of its {len(part)} texts has a known label; name the classes in "
+                "data.labels, or give labelled texts"
+            )
+        parts[name] = TextPart(
+            texts=tuple(part.texts[number] for number in known),
+            labels=part.labels[known],
+            raw_labels=tuple(part.raw_labels[number] for number in known),
+        )
+    return replace(splits, **parts)
 
 
 def read_splits(data: TextDataConfig) -> TextSplits:
