@@ -45,7 +45,10 @@ def outcome_of(
             scores[divmod(result.number, len(seeds))] = result.validation.get(metric, np.nan)
     factors = _factors(cells)
     levels = {key: found["levels"] for key, found in factors.items()}
-    spread = seed_spread(scores, levels=levels, higher_is_better=higher_is_better)
+    if len(results) < scores.size:
+        spread = SeedSpread(seed_sd=None, reason="not every trial has been run yet")
+    else:
+        spread = seed_spread(scores, levels=levels, higher_is_better=higher_is_better)
     best = _best(held, metric, higher_is_better)
     statuses = [result.status for result in results]
     outcome: dict[str, Any] = {
@@ -132,10 +135,13 @@ def _findings(
     if best is not None:
         words.append(_of_the_best(outcome, outcome["cells"][best], metric))
         words += _of_the_spread(outcome, spread, n_seeds)
-        words += _of_the_edges(outcome, best)
+        words += _of_the_edges(outcome, best, spread)
         words += _of_the_length(outcome["cells"][best])
     counts = outcome["counts"]
-    for status, meaning in (("failed", "ended with an error"), ("diverged", "lost a finite loss")):
+    for status, meaning in (
+        ("failed", "ended with an error"),
+        ("diverged", "diverged: a loss was not finite"),
+    ):
         if counts[status]:
             words.append(f"{counts[status]} of {sum(counts.values())} trials {meaning}")
     return words
@@ -164,12 +170,12 @@ def _of_the_spread(outcome: Mapping[str, Any], spread: SeedSpread, n_seeds: int)
     ]
     for effect in factors:
         name = outcome["factors"].get(effect.name, {}).get("name", effect.name)
-        words.append(f"{name}: {_f(effect)}")
+        words.append(f"effect of {name}: {_f(effect)}" if effect.name in outcome["factors"]
+                     else f"{name} of the factors: {_f(effect)}")  # fmt: skip
     worse = [each for each in spread.differences if each.p_value < 1 - LEVEL]
-    alike = len(spread.differences) - len(worse)
     words.append(
-        f"of the other {len(spread.differences)} cells {len(worse)} are told apart from the best "
-        f"and {alike} are not (Tukey's honest significant difference, {LEVEL:.0%})"
+        f"told apart from the best: {len(worse)} of the other {len(spread.differences)} cells "
+        f"(Tukey's honest significant difference, {LEVEL:.0%})"
     )
     left_out = len(outcome["cells"]) - len(spread.cells)
     if left_out:
@@ -177,15 +183,21 @@ def _of_the_spread(outcome: Mapping[str, Any], spread: SeedSpread, n_seeds: int)
     return words
 
 
-def _of_the_edges(outcome: Mapping[str, Any], best: int) -> list[str]:
-    """A best value at the end of what was tried may have a better one beyond it."""
+def _of_the_edges(outcome: Mapping[str, Any], best: int, spread: SeedSpread) -> list[str]:
+    """A best value at the end of what was tried may have a better one beyond it.
+
+    Not of a factor that makes no difference: then which of its values is best is luck.
+    """
     words = []
+    of_factor = {effect.name: effect.p_value for effect in spread.effects}
     for key, factor in outcome["factors"].items():
+        if of_factor.get(key, of_factor.get("cells", 0.0)) >= 1 - LEVEL:
+            continue
         values = [cell["values"][key] for cell in outcome["cells"]]
         if not factor["numeric"] or len(set(values)) < 2:
             continue
         chosen = values[best]
-        if chosen in (min(values), max(values)):
+        if chosen == max(values) or chosen == min(values) > 0:  # below 0 there is nothing
             side = "highest" if chosen == max(values) else "lowest"
             words.append(f"the best {factor['name']}, {value_label(chosen)}, is the {side} tried")
     return words

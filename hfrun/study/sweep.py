@@ -102,23 +102,25 @@ def _run(
     folder: Path,
 ) -> Sweep:
     """One trial after the other; the table on disk grows with each."""
-    started, results, ran = time.monotonic(), [], 0
+    results: list[TrialResult] = []
+    seconds: list[float] = []
     for trial in trials:
-        was_there = trial.record.is_file()
-        left = _time_left(time.monotonic() - started, done=ran, left=len(trials) - trial.number)
-        announce(f"trial {trial.number + 1} of {len(trials)}{left}: {trial.label}")
-        result = run_trial(raw, trial)
-        results.append(result)
-        ran += not was_there
+        left = sum(not later.record.is_file() for later in trials[trial.number :])
+        announce(
+            f"trial {trial.number + 1} of {len(trials)}{_time_left(seconds, left)}: {trial.label}"
+        )
+        started = time.monotonic()
+        results.append(run_trial(raw, trial))
+        seconds.append(time.monotonic() - started)
         outcome = _outcome(config, cells, results, folder)
         write_sweep(outcome, folder / "study", with_page=trial is trials[-1])
     return Sweep(folder=folder, outcome=outcome)
 
 
-def _time_left(seconds: float, *, done: int, left: int) -> str:
-    if not done:
-        return ""
-    return f" (about {seconds / done * left / 60:.0f} min left)"
+def _time_left(seconds: Sequence[float], left: int) -> str:
+    """By the trials that were run, not only read back."""
+    run = [each for each in seconds if each > 1.0]
+    return f" (about {sum(run) / len(run) * left / 60:.0f} min left)" if run else ""
 
 
 def _outcome(

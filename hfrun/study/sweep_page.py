@@ -87,16 +87,24 @@ def _found(outcome: Mapping[str, Any]) -> str:
 def _table(outcome: Mapping[str, Any]) -> str:
     heads, rows = table_of(outcome)
     body = [
-        row(cells[0], (cell(value) for value in cells[1:]),
-            kind="own" if index == outcome["best"] else "")
+        row(cells[0], map(_lines, cells[1:]), kind="own" if index == outcome["best"] else "")
         for index, cells in enumerate(rows)
-    ]  # fmt: skip
+    ]
     words = (
         f"To the best: mean {title_of(outcome['metric'])} minus the best cell's, with Tukey's "
         "simultaneous 95 % interval and p, from an analysis of variance with the seeds as blocks."
     )
     reason = outcome["analysis"]["reason"]
     return card(table(heads, body) + note(sentence(reason) if reason else words))
+
+
+def _lines(value: str) -> str:
+    """A cell with the spread or the interval of its figure in small print below."""
+    for sign in (" \u00b1 ", " ("):
+        main, found, rest = value.partition(sign)
+        if found:
+            return cell(main, f"\u00b1 {rest}" if sign != " (" else rest.rstrip(")"))
+    return cell(value)
 
 
 def _plots(outcome: Mapping[str, Any]) -> str:
@@ -107,7 +115,8 @@ def _plots(outcome: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     all_trials = figure(
         _drawn(trials_plot(outcome, PAGE)),
-        "A point is a trial, a bar the mean of its cell; the best cell is in colour."
+        "A point is a trial, a bar the mean of its cell; the best cell is in colour. Cells by "
+        f"{_factors(outcome)}."
         + (f" The best {MOST_ROWS} cells." if len(outcome["cells"]) > MOST_ROWS else ""),
         title="Every trial",
     )

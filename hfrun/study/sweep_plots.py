@@ -9,7 +9,7 @@ from hfrun.study.sweep_tables import title
 from lob_backtest.report.plots.drawing import DASHED, NARROW, WIDE, Palette, Plot, dress, new_figure
 
 MOST_ROWS = 40  # cells of the plot of all trials
-_NAME_LENGTH = 34
+_NAME_LENGTH = 26
 _CURVES = (NARROW[0], 340)
 
 
@@ -20,7 +20,7 @@ def trials_plot(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
     scores = {index: _scores(outcome, index) for index in rows}
     if not any(scores.values()):
         return None
-    figure = new_figure((WIDE[0] * 1.6, 66 + 24 * len(rows)))
+    figure = new_figure((WIDE[0], 66 + 27 * len(rows)))
     axes = figure.add_subplot()
     dress(axes, f"validation {title(metric)}", palette, grid="x")
     for y, index in enumerate(rows):
@@ -30,7 +30,8 @@ def trials_plot(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
         colour = palette.accent if index == outcome["best"] else palette.muted
         axes.scatter(found, [y] * len(found), s=26, color=colour, alpha=0.65, linewidth=0, zorder=3)
         axes.vlines(np.mean(found), y - 0.32, y + 0.32, color=colour, linewidth=2.4, zorder=4)
-    axes.set_yticks(range(len(rows)), [_short(outcome["cells"][i]["label"]) for i in rows])
+    names = [", ".join(outcome["cells"][index]["shown"].values()) for index in rows]
+    axes.set_yticks(range(len(rows)), [_short(name) for name in names])
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.margins(x=0.05)

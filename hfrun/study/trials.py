@@ -118,6 +118,7 @@ def run_trial(raw: Mapping[str, Any], trial: Trial) -> TrialResult:
     identity = trial_identity(config)
     ended = _ended(trial, identity)
     if ended is not None:
+        announce(f"  {ended.status} before: {trial.folder}")
         return ended
     trial.record.parent.mkdir(parents=True, exist_ok=True)
     write_json(trial.record, _record(trial, identity, None))
@@ -177,13 +178,18 @@ def _run(config: dict[str, Any], trial: Trial) -> TrialResult:
     except Exception as error:  # every other trial can still be run, and this one is counted
         return _failed(trial, error, seconds=time.monotonic() - started)
     finally:
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _free_memory()
     assert summary is not None  # a study is one process
     for checkpoint in trial.folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)  # they serve only to resume; the chosen model is in model/
     return _finished(trial, summary)
+
+
+def _free_memory() -> None:
+    """Of the trial's model and optimizer, which hold each other, before the next has its own."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _finished(trial: Trial, summary: Summary) -> TrialResult:
@@ -212,7 +218,11 @@ def _chosen(figures: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> d
     """The chosen checkpoint's measures, and how long the training was."""
     at = next((point for point in curve if point["step"] == figures["step"]), {})
     found = {**at, **{key: figures[key] for key in _CHOSEN if key in figures}}
-    return {name: value for name, value in found.items() if value is not None}
+    return {
+        name: value
+        for name, value in found.items()
+        if value is not None and (name in _CHOSEN or name.startswith(("eval_", "train_")))
+    }
 
 
 def _failed(trial: Trial, error: Exception, *, seconds: float) -> TrialResult:

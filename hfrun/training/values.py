@@ -132,7 +132,12 @@ class DropoutSchedule(ScheduledValue):
 
 
 class WeightDecaySchedule(ScheduledValue):
-    """Sets the weight decay of the optimizer's groups that decay; the others stay at 0."""
+    """Sets the weight decay of the optimizer's groups that decay; the others stay at 0.
+
+    Raises:
+        TrainingError: a value below 0, or an optimizer without such a group: setting nothing would
+            look like a weight decay that makes no difference.
+    """
 
     name = "weight_decay"
 
@@ -145,6 +150,15 @@ class WeightDecaySchedule(ScheduledValue):
     def set_value(self, value: float, *, model: nn.Module, optimizer: Optimizer) -> None:
         names = set(decayed_parameter_names(model))
         decayed = {id(weight) for name, weight in model.named_parameters() if name in names}
-        for group in optimizer.param_groups:
-            if group["params"] and all(id(weight) in decayed for weight in group["params"]):
-                group["weight_decay"] = value
+        groups = [
+            group
+            for group in optimizer.param_groups
+            if group["params"] and all(id(weight) in decayed for weight in group["params"])
+        ]
+        if not groups:
+            raise TrainingError(
+                f"{type(model).__name__}: no weights that are trained decay; a weight decay "
+                "schedule would change nothing: leave it out"
+            )
+        for group in groups:
+            group["weight_decay"] = value

@@ -55,6 +55,22 @@ def test_dropout_is_set_in_all_layers_or_in_those_named() -> None:
     assert [model["body"].p, model["head"][0].p] == [0.5, 0.0]
 
 
+def test_weight_decay_is_set_where_weights_decay_and_nowhere_else() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    weight, bias, *norm = model.parameters()
+    groups = [{"params": [weight]}, {"params": [bias, *norm], "weight_decay": 0.0}]
+    optimizer = SGD(groups, lr=0.1, weight_decay=0.5)
+    WeightDecaySchedule(constant(0.2)).set_value(0.2, model=model, optimizer=optimizer)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.2, 0.0]
+
+
+def test_a_weight_decay_schedule_that_would_change_nothing_is_refused() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    optimizer = SGD([model[0].bias], lr=0.1)
+    with pytest.raises(TrainingError, match="no weights that are trained decay"):
+        WeightDecaySchedule(constant(0.2)).set_value(0.2, model=model, optimizer=optimizer)
+
+
 def test_progress_line_shows_what_a_person_wants_and_nothing_else() -> None:
     evaluated = {"eval_loss": 1.05, "eval_runtime": 3.0, "train_eval_gap": 0.125, "epoch": 2.0}
     line = progress_line(evaluated, step=10, steps=20)
