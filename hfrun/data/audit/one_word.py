@@ -19,6 +19,7 @@ from hfrun.data.audit.words import HashArray, IntArray, Words, distinct_pairs, s
 
 _BASE = 0xD6E8FEB86659FD93  # odd, so that it has an inverse modulo 2**64
 _INVERSE = np.uint64(pow(_BASE, -1, 2**64))
+_BEYOND_WORDS = 2**40  # places and words are numbers too: alike, they would cancel each other
 
 
 def one_word_apart(words: Words, marks: IntArray, *, least_words: int) -> IntArray:
@@ -61,7 +62,7 @@ def _hashes(words: Words) -> tuple[HashArray, HashArray, IntArray]:
 
 def _swapped(without: HashArray, place: IntArray, owner: IntArray, marks: IntArray) -> IntArray:
     """Candidates that are equal without the word in the same place."""
-    key = without ^ scrambled(place)
+    key = without ^ scrambled(place + _BEYOND_WORDS)
     order = np.lexsort((owner, marks[owner], key))
     key, owner = key[order], owner[order]
     is_shared = np.zeros(key.size, dtype=np.bool_)

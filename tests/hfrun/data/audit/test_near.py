@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hfrun.data.audit import similar
@@ -42,6 +42,7 @@ def pairs_with_one_edit(words: Words, *, least_words: int) -> list[tuple[int, in
 
 @settings(max_examples=150, deadline=None)
 @given(texts=TEXTS, least_words=st.integers(1, 5))
+@example(texts=["c c", "a a", "a a a", "a b"], least_words=1)  # word 1 in place 1
 def test_one_word_apart_gives_true_pairs_and_leaves_no_text_alone(
     texts: list[str], least_words: int
 ) -> None:
