@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from hfrun.data.audit import require_clean
+from hfrun.data.audit.classes import class_counts
+from hfrun.data.audit.distributions import homogeneity_p
+from hfrun.data.audit.inputs import thinned
 from lob_backtest.book import Book
 from lob_backtest.book.meta import NS_PER_DAY
-from lob_backtest.config import WalkForwardConfig
-from lob_backtest.prepare import Prepared, prepare
+from lob_backtest.config import LabelConfig, NormalizeConfig, WalkForwardConfig
+from lob_backtest.prepare import Prepared, prepare, prepare_holdout
 from tests.hfrun.data.audit.cases import (
     DATA,
     audited_book,
@@ -127,13 +130,19 @@ def test_a_market_that_falls_in_test_alone_has_shifted_labels(
     assert "down" in finding.examples[0]
 
 
-def test_labels_that_overlap_are_no_evidence_of_a_shift_by_their_number() -> None:
-    # Without drift, every part is of one market: seldom told, for all that labels overlap.
-    told = 0
+def test_labels_that_overlap_are_counted_by_what_they_are_worth() -> None:
+    # Twenty labels share each instant: each part of a market without drift looks different.
+    data = replace(DATA, label=LabelConfig(horizon_events=100))
+    told = by_number = 0
     for seed in range(20):
         book = small_book(seed=seed)
-        told += len(found(audited_book(book), "label_shift"))
-    assert told <= 4  # of 40
+        prepared = prepare_holdout(book, data=data, train=0.5, validation=0.2, test=0.3)
+        told += len(found(audited_book(book, prepared), "label_shift"))
+        (fold,), (labels,) = prepared.folds, [prepared.labels(f) for f in prepared.folds]
+        train, *others = (class_counts(labels[rows], 3) for rows in fold.parts.values())
+        by_number += sum(homogeneity_p(train, other) < 0.01 for other in others)
+    assert by_number > 10  # of 40
+    assert told <= 2
 
 
 def test_test_decisions_without_a_label_are_told(book: Book, prepared: Prepared) -> None:
@@ -224,9 +233,21 @@ def test_a_silence_is_told_with_the_windows_across_it(book: Book) -> None:
     time_ns = book.time_ns.copy()
     left_ns = time_ns[in_session][-1] - time_ns[row]
     time_ns[in_session] = time_ns[row] + left_ns // 2 + (time_ns[in_session] - time_ns[row]) // 2
-    (finding,) = found(audited_book(changed(book, time_ns=time_ns)), "silences")
-    assert finding.examples[0].startswith(f"{left_ns // 2 / 1e9:,.0f}"[:3])
-    assert "reach across one" in finding.message
+    silent = changed(book, time_ns=time_ns)
+    (finding,) = found(audited_book(silent), "silences")
+    longest, _, _ = finding.examples[0].partition(" s from ")
+    assert longest == f"{(time_ns[row + 1] - time_ns[row]) / 1e9:,.0f}"
+    # Of decisions five rows apart, those whose 20 rows hold both sides of a silence.
+    prepared = prepared_of(silent)
+    (fold,) = prepared.folds
+    usual_ns = [
+        int(rest.split()[0].replace(",", "")) for rest in finding.message.split("than ")[1:]
+    ]
+    gaps = np.flatnonzero((np.diff(time_ns) > usual_ns[0] * 1e9) & (np.diff(silent.session) == 0))
+    used = prepared.decisions.rows[np.concatenate(list(fold.parts.values()))]
+    across = sum(bool(((gaps >= last - 19) & (gaps < last)).any()) for last in used.tolist())
+    assert 3 <= across < used.size / 2
+    assert f"; {across:,} windows ({across / used.size:.2%}) reach across one" in finding.message
 
 
 def test_a_column_that_never_changes_in_train_is_a_warning(book: Book, prepared: Prepared) -> None:
@@ -239,6 +260,29 @@ def test_a_column_that_never_changes_in_train_is_a_warning(book: Book, prepared:
     assert finding.examples == ("ask_size_2 (fold 0)",)
     ask_size[0 : last + 1 : 7, 1] = 8.0
     assert found(audited_book(changed(book, ask_size=ask_size), prepared), "constant_columns") == []
+
+
+def test_a_price_at_a_fixed_distance_from_the_mid_is_constant_where_prices_are_relative(
+    book: Book,
+) -> None:
+    ask_ticks = book.bid_ticks[:, :1] + np.array([1, 2])
+    tight = changed(book, ask_ticks=ask_ticks)
+    assert found(audited_book(tight), "constant_columns") == []
+    relative = replace(DATA, normalize=NormalizeConfig(prices="mid"))
+    prepared = prepare_holdout(tight, data=relative, train=0.5, validation=0.2, test=0.3)
+    (finding,) = found(audited_book(tight, prepared), "constant_columns")
+    # The synthetic ladder has a level at every tick.
+    assert finding.examples == tuple(
+        f"{side}_price_{level} (fold 0)" for level in (1, 2) for side in ("ask", "bid")
+    )
+
+
+def test_of_many_decisions_evenly_spaced_ones_are_looked_at() -> None:
+    rows = np.arange(7, 100_007)
+    kept = thinned(rows)
+    assert (kept.size, kept[0], kept[-1]) == (20_000, 7, 100_006)
+    assert set(np.diff(kept).tolist()) <= {4, 5, 6}
+    assert thinned(rows[:20_000]).tolist() == rows[:20_000].tolist()
 
 
 def test_rows_that_mostly_repeat_are_a_warning() -> None:

@@ -64,7 +64,7 @@ def test_texts_that_share_most_of_their_words_are_a_warning() -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("sales rose to 1.5 million in the first quarter", "sales rose to 15 million in spring"),
+        ("revenue up 1.5 percent", "revenue up 15 percent"),
         ("it is not good", "it is good"),
         ("yes", "no"),
         (":-)", ":-("),

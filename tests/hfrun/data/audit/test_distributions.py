@@ -42,6 +42,10 @@ def test_the_chance_of_rare_classes_is_close_to_scipys_exact_one(
     assert homogeneity_p(np.array(a), np.array(b)) == pytest.approx(expected, abs=0.015)
 
 
+def test_no_chance_is_smaller_than_the_permutations_can_tell() -> None:
+    assert 1e-4 <= homogeneity_p(np.array([12, 0]), np.array([0, 7])) < 1e-3
+
+
 def test_overlapping_labels_count_for_as_many_as_they_are_worth() -> None:
     a, b = np.array([600, 400]), np.array([520, 480])
     full = homogeneity_p(a, b)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hfrun.data.audit import similar
-from hfrun.data.audit.one_word import one_word_apart
+from hfrun.data.audit.one_word import _differs_in_one, one_word_apart
 from hfrun.data.audit.similar import jaccard, similar_pairs
 from hfrun.data.audit.words import Words, words_of
 
@@ -133,6 +133,37 @@ def test_thousands_of_texts_from_one_mould_are_found_without_comparing_all_pairs
     assert alone == set()
     pairs = one_word_apart(words, np.zeros(words.n, dtype=np.int64), least_words=5)
     assert pairs.tolist() == [[0, other] for other in range(1, words.n)]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1, 2, 3], [1, 2, 3], False),
+        ([1, 2, 3], [1, 5, 3], True),
+        ([1, 2, 3], [5, 5, 3], False),
+        ([1, 2, 3], [1, 3], True),
+        ([1, 2, 3], [2, 3], True),
+        ([1, 2, 3], [1, 2], True),
+        ([1, 2, 3], [2, 1], False),
+        ([1, 2, 3], [1], False),
+        ([1], [], True),
+    ],
+)
+def test_pairs_are_verified_by_their_words(a: list[int], b: list[int], expected: bool) -> None:
+    for one, other in ((a, b), (b, a)):
+        arrays = (np.array(one, dtype=np.int64), np.array(other, dtype=np.int64))
+        assert _differs_in_one(*arrays) is expected
+
+
+def test_crowds_are_compared_with_as_many_neighbours_as_can_be_afforded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ahead = np.r_[np.arange(100)[::-1], 3, 2, 1, 0]
+    assert similar._affordable(ahead).tolist() == ahead.tolist()
+    monkeypatch.setattr(similar, "_MOST_COMPARISONS", 2000)
+    kept = similar._affordable(ahead)
+    assert 1000 < kept.sum() <= 2000
+    assert kept[-4:].tolist() == [3, 2, 1, 0]
 
 
 def test_no_texts_and_texts_without_words_have_no_pairs() -> None:
