@@ -9,6 +9,7 @@ schedule within it; any other key is ``section.key`` of the config.
 import copy
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ _CALLBACKS = {
     "dropout": ("callbacks", "dropout_schedule"),
     "weight_decay": ("callbacks", "weight_decay_schedule"),
 }
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 # What a study sets for every trial by itself.
 _OURS = ("run", "study", "hub")
 
@@ -30,6 +32,7 @@ def cells_of(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: a value that a key has twice.
     """
+    grid = {key: [_as_meant(value) for value in values] for key, values in grid.items()}
     for key, values in grid.items():
         told = [_canonical(value) for value in values]
         twice = [value for value, text in zip(values, told, strict=True) if told.count(text) > 1]
@@ -70,7 +73,7 @@ def cell_label(values: Mapping[str, Any]) -> str:
     """A cell in words.
 
     >>> cell_label({"dropout": 0.3, "training.schedule": {"name": "linear"}})
-    'dropout 0.3, schedule {name: linear}'
+    'dropout 0.3, schedule linear'
     """
     return ", ".join(f"{key_label(key)} {value_label(value)}" for key, value in values.items())
 
@@ -89,6 +92,8 @@ def value_label(value: Any) -> str:
     if isinstance(value, Mapping) and isinstance(value.get("points"), Mapping):
         return _schedule_label(value)
     if isinstance(value, Mapping):
+        if list(value) == ["name"]:
+            return value_label(value["name"])
         return "{" + ", ".join(f"{k}: {value_label(v)}" for k, v in value.items()) + "}"
     if isinstance(value, float):
         return format(value, "g")
@@ -136,6 +141,11 @@ def _put(config: dict[str, Any], path: Sequence[str], value: Any, key: str) -> N
         if not isinstance(target, dict):
             raise ConfigError(f"study.grid.{key}: {name} holds {shown(target)}, which has no keys")
     target[path[-1]] = value
+
+
+def _as_meant(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 (no dot) as text; it is the number that its writer meant."""
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
 def _canonical(value: Any) -> str:

@@ -55,12 +55,18 @@ def outcome_of(
         "cells": held,
         "factors": factors,
         "best": best,
-        "test_metric": _TEST_NAMES.get(metric, metric.removeprefix("eval_")),
+        "test_metric": _test_metric(held, metric),
         "analysis": spread.as_dict(),
         "counts": {name: statuses.count(name) for name in ("done", "failed", "diverged")},
         "planned": len(cells) * len(seeds),
     }
     return {**outcome, "findings": _findings(outcome, spread, metric, len(seeds))}
+
+
+def _test_metric(cells: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """The test figure to show beside the validation score: the same one, or else accuracy."""
+    same = _TEST_NAMES.get(metric, metric.removeprefix("eval_"))
+    return same if any(cell["test"].get(same) for cell in cells) else "accuracy"
 
 
 def _cell(values: Mapping[str, Any], results: Sequence[TrialResult]) -> dict[str, Any]:
@@ -149,7 +155,10 @@ def _findings(
 
 def _of_the_best(outcome: Mapping[str, Any], cell: Mapping[str, Any], metric: str) -> str:
     test = cell["test"].get(outcome["test_metric"])
-    on_test = "" if test is None else f"; on test, where nothing was chosen, {_plus_minus(test)}"
+    on_test = ""
+    if test is not None:
+        shown = outcome["test_metric"].replace("_", " ")
+        on_test = f"; on test, where nothing was chosen, {shown} {_plus_minus(test)}"
     name = metric.removeprefix("eval_").replace("_", " ")
     return (
         f"best on validation: {cell['label']}, {name} {_plus_minus(cell['validation'][metric])}"

@@ -139,6 +139,7 @@ def curves_plot(
         if name in limits:
             axes.set_ylim(*limits[name])
     below.set_xlabel("epoch")
+    below.locator_params(axis="x", nbins=8, integer=True)
     return Plot(
         figure=figure,
         label=f"Cross-entropy and accuracy by epoch with {outcome['cells'][index]['label']}",

@@ -33,6 +33,14 @@ def test_cells_in_the_order_of_the_grid() -> None:
     ]  # fmt: skip
 
 
+def test_a_number_that_yaml_reads_as_text_is_a_number() -> None:
+    cells = cells_of({"weight_decay": ["1e-4", 0], "model.type": ["llama"]})
+    assert [cell["weight_decay"] for cell in cells] == [1e-4, 0]
+    assert config_of(cells[0]).callbacks.weight_decay_schedule == ValueSchedule(points={0: 1e-4})
+    with pytest.raises(ConfigError, match="is there twice"):
+        cells_of({"weight_decay": ["1e-4", 0.0001]})
+
+
 def test_numbers_and_schedules_reach_their_callbacks() -> None:
     config = config_of({"dropout": 0.6, "weight_decay": {"points": {0: 0.1, 2: 0.0}}})
     assert config.callbacks.dropout_schedule == ValueSchedule(points={0: 0.6})
