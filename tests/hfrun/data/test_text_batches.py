@@ -1,4 +1,4 @@
-"""Texts as tokens and as batches: nothing but the text is cut, nothing is left out or read twice."""
+"""Texts as tokens and batches: nothing but the text is cut, none is left out or read twice."""
 
 import numpy as np
 import pytest
