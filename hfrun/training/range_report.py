@@ -59,7 +59,7 @@ def _suggestions(test: RangeTest) -> list[str]:
 def _pasted(overrides: Sequence[str]) -> list[str]:
     if not overrides:
         return []
-    words = "The third, as the peak rate for batches of this size:"
+    words = "A third of the lowest's, as the peak rate for batches of this size:"
     return ["", words, f"  {' '.join(overrides)}"]
 
 
