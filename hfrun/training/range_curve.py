@@ -111,9 +111,10 @@ def suggested(
     fall = float(untouched - curve[lowest])
     noise = _standard_error(losses, curve, lowest, smoothing)
     if lowest == 0 or not fall > _FALL * noise:
+        higher = ", or a higher end" if lowest == len(losses) - 1 else ""
         note = (
             f"no suggestion: the loss falls by {fall:.2g} at most, with a standard error of "
-            f"{noise:.2g}; take more steps, larger batches or a higher end"
+            f"{noise:.2g}; take more steps or larger batches{higher}"
         )
         return Suggestion(
             steepest=None,
