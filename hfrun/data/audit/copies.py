@@ -120,9 +120,9 @@ def _closest(
         ``(E,)`` number of the likeness, -1 for none; and ``(E,)`` the text of the earlier part.
     """
     own, again = grouped.ends_in(grouped.copy, later)
-    same = (
-        _other_than(own, again) if earlier == later else grouped.ends_in(grouped.copy, earlier)[0]
-    )
+    same, _ = grouped.ends_in(grouped.copy, earlier)
+    if earlier == later:
+        same = _other_than(own, again)
     plain = grouped.plain[own]  # of those that are nowhere it is not looked at
     ends = grouped.ends_in(grouped.plain, earlier)
     spelt = np.maximum(_other_than(own, ends[0][plain]), _other_than(own, ends[1][plain]))
