@@ -89,6 +89,23 @@ def test_guesses_with_the_models_own_class_shares_are_to_be_beaten_too() -> None
     assert gate(report, "f1_lift")["passed"] is False
 
 
+def test_a_lift_over_guesses_that_may_be_luck_fails() -> None:
+    """Dice that are 0.02 ahead of the mean of dice; of one class alone the baseline is far below."""
+    passed = 0
+    for seed in range(60):
+        labels = some_labels(150, seed=1000 + seed)
+        report = judge_texts(
+            table(labels, skilled(labels, skill=0.0, seed=2000 + seed)),
+            baselines={"majority": table(labels, np.tile([0.4, 0.3, 0.3], (150, 1)))},
+            gates=GatesConfig(), training=TRAINING, provenance=None, seed=0, n_resamples=100,
+        )  # fmt: skip
+        found = gate(report, "f1_lift")
+        low, high = map(float, re.findall(r"([-+][.\d]+)(?: to |\))", found["reason"])[:2])
+        assert low < found["value"] < high
+        passed += found["passed"]
+    assert passed <= 3  # 2.5 of 100 by luck
+
+
 @pytest.mark.parametrize(
     ("training", "name"),
     [
