@@ -194,7 +194,9 @@ def check_model_options(
     model: PreTrainedModel, config: AnyRunConfig, arguments: TrainingArguments
 ) -> None:
     """What is only applied to the model once training runs."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    # each in a group of its own, of which those that decay can be told from the others
+    optimizer = torch.optim.SGD([{"params": [weight]} for weight in trained], lr=1.0)
     for callback in scheduled_values(config):
         callback.set_value(callback.schedule.at(0), model=model, optimizer=optimizer)
     if arguments.gradient_checkpointing and not model.supports_gradient_checkpointing:
