@@ -158,11 +158,11 @@ def test_frozen_layers_and_embedding_stay_and_the_others_move(
 REFUSED = {
     "model.freeze.layers=9": "model.freeze.layers=9; the model has 2",
     "model.label_words=[bad]": "model.label_words has 1; needs 2, one for each label",
-    "model.label_words=[bad, bad]": "needs words that differ",
+    "model.label_words=[bad, bad]": "have the same tokens",
     "model.config.hidden_size=64": "model.config.hidden_size: comes from the weights",
     "model.config.poling=mean": "model.config.poling: unknown key; did you mean pooling?",
     "model.config.classifier_dropout=1.5": "classifier_dropout=1.5; needs 0 <= dropout < 1",
-    "model.pretrained=nowhere/at-all": "nowhere/at-all: no tokenizer that can be loaded",
+    "model.pretrained=./nowhere": "./nowhere: no tokenizer that can be loaded",
     "model.pretrained=${NOT_SET_ANYWHERE}": "the environment variable in it is not set",
     "training.per_device_train_batch_size=97": "an optimizer step takes 97 texts",
     "training.stretch=4": "training.stretch: unknown key",
