@@ -1,6 +1,7 @@
 """Train one config, whatever it is over: an order book or texts."""
 
 from hfrun.config import HfrunConfig, TextRunConfig
+from hfrun.models.model_folder import let_bars_pass
 from hfrun.summary import Summary
 from hfrun.text_run import run_text_training
 from hfrun.walk_forward import run_training
@@ -12,6 +13,7 @@ def run_any(config: HfrunConfig | TextRunConfig) -> Summary | None:
     Returns:
         None on all but the main process.
     """
+    let_bars_pass()
     if isinstance(config, TextRunConfig):
         return run_text_training(config)
     return run_training(config)

@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Test, write and print; exit code 0 whether or not there is a suggestion."""
     from hfrun.config import load_config
     from hfrun.errors import TrainingError
+    from hfrun.models.model_folder import let_bars_pass
     from hfrun.trainers import opened_trainer
     from hfrun.training.range_report import JSON_FILE, SVG_FILE, range_text, write_range_test
     from hfrun.training.range_test import RangeOptions, range_test
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.output or Path(f"{config.run.output_dir.rstrip('/')}-lr-find")
     if folder.is_file():
         raise TrainingError(f"{folder}: is a file; -o needs a folder")
+    let_bars_pass()
     with opened_trainer(config) as trainer:
         test = range_test(trainer, options)
     pasted = overrides_for(config, test.suggestion.third)

@@ -31,11 +31,13 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Measure and print; exit code 0."""
     from hfrun.config import load_config
+    from hfrun.models.model_folder import let_bars_pass
     from hfrun.trainers import opened_trainer
     from hfrun.training.throughput import ThroughputOptions, throughput
 
     options = ThroughputOptions(start=arguments.start, most=arguments.max_batch)
     config = load_config(arguments.config, arguments.overrides)
+    let_bars_pass()
     with opened_trainer(config) as trainer:
         found = throughput(trainer, options)
     if arguments.json:

@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from hfrun.errors import ModelError
 from hfrun.models.llama_weights import source_of
+from hfrun.models.model_folder import let_bars_pass
 from hfrun.text_config import TextModelConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -35,6 +36,7 @@ def load_language_model(model: TextModelConfig, *, dtype: str = "float32") -> Pr
     options: dict[str, Any] = {"output_loading_info": True, "dtype": DTYPES[dtype]}
     if model.gguf_file is not None:
         options["gguf_file"] = model.gguf_file
+    let_bars_pass()
     try:
         pair: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except _UNREADABLE as error:

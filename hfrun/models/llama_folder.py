@@ -18,7 +18,7 @@ from transformers import (
 )
 
 from hfrun.errors import ModelError
-from hfrun.models.model_folder import whole_model_folder
+from hfrun.models.model_folder import let_bars_pass, whole_model_folder
 
 PROMPT = "Once upon a time"
 _NEW_TOKENS = 24
@@ -85,6 +85,7 @@ def write_llama(
     model.generation_config = GenerationConfig.from_dict(
         told | {"eos_token_id": list(end_ids) or None}
     )
+    let_bars_pass()
     with whole_model_folder(out) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)

@@ -1,12 +1,28 @@
-"""A folder of a model that is written whole, or leaves its place as it was."""
+"""A folder of a model that is written whole, or leaves its place as it was, and its bars."""
 
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
 
 from hfrun.errors import ModelError
+
+
+def let_bars_pass() -> None:
+    """Let transformers' bars of loading and saving weights vanish once they are full.
+
+    They would leave a line on the terminal for every model and every checkpoint. Downloads keep
+    their bars, which are the hub client's.
+    """
+
+    def passing(factory: Any, given: Any, named: Any) -> Any:
+        return factory(*given, **{**named, "leave": False})
+
+    logging.set_tqdm_hook(passing)
 
 
 @contextmanager

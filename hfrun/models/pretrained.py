@@ -8,6 +8,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from hfrun.errors import ModelError
 from hfrun.models.class_order import put_in_order
+from hfrun.models.model_folder import let_bars_pass
 from hfrun.models.registry import BOOK_MODELS
 
 
@@ -26,6 +27,7 @@ def load_pretrained(
     Raises:
         ModelError: it cannot be loaded whole, or was made for other data or classes.
     """
+    let_bars_pass()
     try:
         model, loaded = AutoModelForSequenceClassification.from_pretrained(
             source, output_loading_info=True, **overrides

@@ -36,6 +36,7 @@ from transformers.trainer_utils import EvalLoopOutput
 from transformers.utils.logging import disable_progress_bar
 
 from hfrun.errors import TrainingError
+from hfrun.models.model_folder import let_bars_pass
 from hfrun.training.callbacks import MetricsFile, ProgressBar, ProgressLines, StopRulesCallback
 from hfrun.training.checkpoints import MEASUREMENTS_FILE
 from hfrun.training.losses import mean_over, sample_losses
@@ -440,6 +441,7 @@ class MeasuredTrainer(Trainer):
             self.remove_callback(callback)
         if ProgressCallback in present and sys.stderr.isatty():
             self.add_callback(ProgressBar())
+            let_bars_pass()
         else:
             self.add_callback(ProgressLines())
             disable_progress_bar()  # of loading and saving weights
