@@ -13,7 +13,7 @@ from hfrun.config import TextRunConfig
 from hfrun.data.text_batches import LengthGroupedSampler, TextCollator, Tokens, token_dataset
 from hfrun.data.text_batches import tokenize as tokens_of
 from hfrun.data.texts import TextSplits
-from hfrun.errors import DataError, TrainingError
+from hfrun.errors import DataError, ModelError, TrainingError
 from hfrun.evaluation.metrics import compute_metrics
 from hfrun.evaluation.text_predictor import predict_tokens
 from hfrun.fold_trainer import scheduled_values, training_arguments
@@ -51,13 +51,41 @@ def tokenize_splits(config: TextRunConfig, splits: TextSplits) -> TokenizedSplit
 
 
 def text_classifier(config: TextRunConfig, data: TokenizedSplits) -> LlamaClassifier:
-    """The model that the run begins with."""
-    return build_classifier(
+    """The model that the run begins with.
+
+    Raises:
+        ModelError: it cannot be built, or texts are longer than it was made for.
+        DataError: texts without a token.
+    """
+    model = build_classifier(
         config.model,
         data.tokenizer,
         label_names=data.splits.label_names,
         template=config.data.template,
     )
+    _check_lengths(data.tokens, most=model.config.max_position_embeddings)
+    return model
+
+
+def _check_lengths(tokens: dict[str, Tokens], *, most: int) -> None:
+    """The model reads every text, in whatever batch the training would meet it."""
+    for name, part in tokens.items():
+        length = part.length
+        empty, long = int((length == 0).sum()), int((length > most).sum())
+        if empty:
+            raise DataError(
+                f"{_texts_have(empty, name)} no token; leave them out, or put words around each "
+                "with data.template"
+            )
+        if long:
+            raise ModelError(
+                f"{_texts_have(long, name)} up to {length.max()} tokens and the model was made for "
+                f"at most {most}; set data.max_length to that or less"
+            )
+
+
+def _texts_have(count: int, part: str) -> str:
+    return f"{count} text{'s'[: count > 1]} of {part} {'have' if count > 1 else 'has'}"
 
 
 def start_head_bias(model: LlamaClassifier, data: TokenizedSplits, *, seed: int) -> None:
@@ -141,11 +169,19 @@ def rate_factor(config: TextRunConfig, *, layers: int) -> Callable[[str], float]
     The top layer and the final norm take 1, the layer n below the top ``layer_decay ** n``, the
     embedding one factor more than the lowest layer (Howard and Ruder, 2018), and the head
     ``head_learning_rate`` by itself.
+
+    Raises:
+        TrainingError: the head's rate is to be a multiple of none.
     """
     decay, head_rate = config.training.layer_decay, config.training.head_learning_rate
     if decay == 1.0 and head_rate is None:
         return None
     rate = config.training.arguments.get("learning_rate", 5e-5)
+    if head_rate is not None and not rate > 0:
+        raise TrainingError(
+            f"training.learning_rate={rate} with head_learning_rate={head_rate}: needs a learning "
+            "rate above 0; to train the head alone, freeze the others (model.freeze)"
+        )
     head = 1.0 if head_rate is None else head_rate / rate
 
     def factor(name: str) -> float:

@@ -10,7 +10,12 @@ from transformers import set_seed
 from hfrun.config import HfrunConfig, TextRunConfig
 from hfrun.data.texts import read_splits, with_known_labels
 from hfrun.fitting import open_fold_trainer
-from hfrun.text_trainer import text_classifier, text_trainer, tokenize_splits
+from hfrun.text_trainer import (
+    start_head_bias,
+    text_classifier,
+    text_trainer,
+    tokenize_splits,
+)
 from hfrun.training.trainer import MeasuredTrainer
 from hfrun.walk_forward import holdout_of
 from lob_backtest.open_book import open_book
@@ -27,7 +32,10 @@ def opened_trainer(config: HfrunConfig | TextRunConfig) -> Iterator[MeasuredTrai
         if isinstance(config, TextRunConfig):
             data = tokenize_splits(config, with_known_labels(read_splits(config.data)))
             model = text_classifier(config, data)
-            yield text_trainer(config, data, model=model, folder=Path(folder))
+            trainer = text_trainer(config, data, model=model, folder=Path(folder))
+            if config.model.label_words is not None:
+                start_head_bias(model, data, seed=config.run.seed)
+            yield trainer
             return
         book = open_book(config.data.book, mapped=True)
         prepared = holdout_of(config, book)

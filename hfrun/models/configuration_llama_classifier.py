@@ -39,8 +39,8 @@ class LlamaClassifierConfig(LlamaConfig):
     classifier_dropout: float | int = 0.1
 
     def __post_init__(self, **kwargs: Any) -> None:
-        for name in ("hidden_dropout", "classifier_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
+        for name in ("hidden_dropout", "classifier_dropout", "attention_dropout"):
+            if not 0.0 <= (getattr(self, name) or 0.0) < 1.0:
                 raise ModelError(f"{name}={getattr(self, name)}; needs 0 <= dropout < 1")
         super().__post_init__(**kwargs)
 

@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from hfrun.errors import ModelError
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig, wrong_keys
-from hfrun.models.label_words import label_tokens
+from hfrun.models.label_words import end_mark, label_tokens
 from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.text_config import FreezeConfig, LoraConfig, TextModelConfig
 from lob_backtest.strict_yaml import unknown_keys
@@ -80,10 +80,8 @@ def build_classifier(
     wrong = wrong_keys(model.config, has_weights=model.pretrained is not None)
     if wrong:
         raise ModelError("; ".join(wrong))
-    if model.pretrained is None:
-        classifier = _new(chosen, tokenizer)
-    else:
-        classifier = _pretrained(source_of(model.pretrained), chosen, gguf_file=model.gguf_file)
+    is_new = model.pretrained is None
+    classifier = _new(chosen, tokenizer) if is_new else _pretrained(model, chosen)
     if len(tokenizer) > classifier.config.vocab_size:
         raise ModelError(
             f"the tokenizer has {len(tokenizer)} pieces and the model "
@@ -94,7 +92,7 @@ def build_classifier(
         start_from_label_words(classifier, model, tokenizer, template=template)
     _freeze(classifier, model.freeze)
     if model.lora is not None:
-        add_lora(classifier, model.lora)
+        add_lora(classifier, model.lora, frozen_layers=model.freeze.layers)
     return classifier
 
 
@@ -109,11 +107,10 @@ def _new(chosen: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase) -> Llama
         raise ModelError(f"model.config={dict(chosen)}: {_first_line(error)}") from error
 
 
-def _pretrained(
-    source: str, chosen: Mapping[str, Any], *, gguf_file: str | None
-) -> LlamaClassifier:
+def _pretrained(model: TextModelConfig, chosen: Mapping[str, Any]) -> LlamaClassifier:
     """A classifier's own weights, or a language model's under a new head."""
-    gguf = {} if gguf_file is None else {"gguf_file": gguf_file}
+    source = source_of(model.pretrained or "")
+    gguf = {} if model.gguf_file is None else {"gguf_file": model.gguf_file}
     try:
         found = AutoConfig.from_pretrained(source, **gguf)
         if found.model_type not in ("llama", LlamaClassifierConfig.model_type):
@@ -121,13 +118,13 @@ def _pretrained(
         known = found.to_dict()
         was_classifier = found.model_type == LlamaClassifierConfig.model_type
         if was_classifier:
-            _check_labels(found, chosen["id2label"])
+            _check_goes_on(found, chosen["id2label"], has_words=model.label_words is not None)
         for name in ("model_type", "architectures", "id2label", "label2id", "dtype"):
             known.pop(name, None)
         config = LlamaClassifierConfig(**{**known, **chosen})
         # float32 whatever the file holds: bfloat16 weights would swallow small steps.
         with _without_warnings():  # that the head is new is what a classifier is made for
-            model, loaded = LlamaClassifier.from_pretrained(
+            classifier, loaded = LlamaClassifier.from_pretrained(
                 source, config=config, dtype=torch.float32, output_loading_info=True, **gguf
             )
     except (*_UNREADABLE, ModelError) as error:
@@ -139,7 +136,7 @@ def _pretrained(
             f"model.pretrained={source}: its weights do not fit its config ({len(wrong)}, such as "
             f"{sorted(map(str, wrong))[0]}); choose a whole model"
         )
-    return model
+    return classifier
 
 
 @contextmanager
@@ -153,8 +150,15 @@ def _without_warnings() -> Iterator[None]:
         logging.set_verbosity(before)
 
 
-def _check_labels(found: LlamaClassifierConfig, wanted: Mapping[int, str]) -> None:
-    """A classifier's head keeps its meaning: the same labels, in the same order."""
+def _check_goes_on(
+    found: LlamaClassifierConfig, wanted: Mapping[int, str], *, has_words: bool
+) -> None:
+    """A classifier's head is kept, with its meaning: the same labels, in the same order."""
+    if has_words:
+        raise ModelError(
+            "it is a classifier, whose head is trained: leave model.label_words out, or start "
+            "from a language model"
+        )
     if {int(number): name for number, name in found.id2label.items()} != dict(wanted):
         raise ModelError(
             f"its labels are {list(found.id2label.values())} and the data's are "
@@ -182,12 +186,30 @@ def start_from_label_words(
         raise ModelError(
             f"model.label_words has {len(given)}; needs {n_labels}, one for each label"
         )
-    ids = label_tokens(given, tokenizer, template=template).tokens
+    words = label_tokens(given, tokenizer, template=template)
+    _check_asked(classifier, tokenizer, is_joined=bool(words.borrowed))
     rows = _output_rows(classifier, model)
     with torch.no_grad():
-        weight = torch.stack([rows[list(each)].mean(0) for each in ids])
+        weight = torch.stack([rows[list(each)].mean(0) for each in words.tokens])
         classifier.head.weight.copy_(weight - weight.mean(0))
         classifier.head.bias.zero_()
+
+
+def _check_asked(
+    classifier: LlamaClassifier, tokenizer: PreTrainedTokenizerBase, *, is_joined: bool
+) -> None:
+    """The head sees the state from which the language model would say the words."""
+    mark = end_mark(tokenizer)
+    wrong = None
+    if classifier.config.pooling != "last":
+        wrong = f"model.config.pooling={classifier.config.pooling} does not; leave one of them out"
+    elif mark is not None:
+        ending = tokenizer.convert_ids_to_tokens(mark)
+        wrong = f"the tokenizer ends every text with {ending!r}; leave model.label_words out"
+    elif is_joined:
+        wrong = "the last token of data.template belongs to the words; end it without a space"
+    if wrong is not None:
+        raise ModelError(f"model.label_words asks what comes after a text's last token: {wrong}")
 
 
 def _output_rows(classifier: LlamaClassifier, model: TextModelConfig) -> torch.Tensor:
@@ -215,12 +237,20 @@ def _freeze(classifier: LlamaClassifier, freeze: FreezeConfig) -> None:
         module.requires_grad_(False)
 
 
-def add_lora(classifier: LlamaClassifier, lora: LoraConfig) -> None:
+def add_lora(classifier: LlamaClassifier, lora: LoraConfig, *, frozen_layers: int = 0) -> None:
     """Put adapters beside the linear layers; they and the head are trained, nothing else.
 
+    Args:
+        classifier: to put them into.
+        lora: their size, and beside which.
+        frozen_layers: the lowest layers, which get none.
+
     Raises:
-        ModelError: peft is not installed, or has no such layers.
+        ModelError: peft is not installed, there are no such layers, or all are frozen.
     """
+    free = range(frozen_layers, len(classifier.model.layers))
+    if not free:
+        raise ModelError(f"model.freeze.layers={frozen_layers} leaves model.lora no layer")
     try:
         import peft
     except ImportError as error:
@@ -231,7 +261,12 @@ def add_lora(classifier: LlamaClassifier, lora: LoraConfig) -> None:
     if unknown:
         raise ModelError("; ".join(unknown))
     options = peft.LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=targets,
+        layers_to_transform=list(free),
+        layers_pattern="layers",
     )
     peft.inject_adapter_in_model(options, classifier)
     for name, parameter in classifier.named_parameters():

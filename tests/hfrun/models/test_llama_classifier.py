@@ -179,6 +179,8 @@ def test_input_that_no_text_has_is_refused(given: dict[str, torch.Tensor], messa
         tiny_llama()(**{"input_ids": torch.zeros(2, 2, dtype=torch.int64), **given})
 
 
-def test_a_dropout_of_one_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"hidden_dropout=1\.0; needs 0 <= dropout < 1"):
-        LlamaClassifierConfig(hidden_dropout=1.0)
+@pytest.mark.parametrize("name", ["hidden_dropout", "classifier_dropout", "attention_dropout"])
+@pytest.mark.parametrize("value", [1.0, -0.5])
+def test_a_dropout_that_is_no_share_below_one_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ModelError, match=rf"{name}={value}; needs 0 <= dropout < 1"):
+        LlamaClassifierConfig(**{name: value})
