@@ -6,7 +6,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,21 @@ def write_json(path: Path | str, value: Any) -> None:
     """Write strict JSON (NaN and infinity are refused) atomically, with a final newline."""
     text = json.dumps(value, indent=2, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def plain_json(value: Any) -> Any:
+    """Plain JSON types: no tuples, no numpy, and None for what is not a finite number."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain_json(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -7,7 +7,6 @@ The outcome is the object of report.json, plain JSON types throughout. Every fig
 the decisions and the book; nothing in it depends on the clock or the machine.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from lob_backtest.figures import (
     fold_figures,
     labelled,
 )
+from lob_backtest.files import plain_json
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import confusion_matrix, reliability_bins
 from lob_backtest.predictions import Predictions, pool
@@ -192,7 +192,7 @@ def score_many(
         "training": None if training is None else training.as_dict(),
         "provenance": None if provenance is None else dict(provenance),
     }
-    plain: dict[str, Any] = _plain(report)
+    plain: dict[str, Any] = plain_json(report)
     return plain
 
 
@@ -377,16 +377,3 @@ def _how_intervals(
         "mean_block_bars": None if of_bars is None else of_bars.mean_block,
         "seed": seed,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON types: no tuples, no numpy, and None for what is not a finite number."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -17,10 +17,10 @@ import numpy as np
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import LEAST_PROBABILITY
 from lob_backtest.metrics.checks import check_scorable
+from lob_backtest.sections.confidence import Z95
 
 # Beyond these a temperature says that there is something else wrong with the probabilities.
 LOWEST, HIGHEST = 0.01, 100.0
-_Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def fit_temperature(
     value, bound = _minimum(z, labels)
     low = high = None
     if bound is None:
-        spread = _Z95 * _log_error(z, labels, 1 / value) * math.sqrt(max(overlap, 1.0))
+        spread = Z95 * _log_error(z, labels, 1 / value) * math.sqrt(max(overlap, 1.0))
         if math.isfinite(spread):
             low, high = value * math.exp(-spread), value * math.exp(spread)
     return Temperature(

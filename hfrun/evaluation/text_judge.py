@@ -5,7 +5,6 @@ windows to hold the model to and nothing to trade. What takes the place of leavi
 out is that the lift over the best baseline must lie beyond its own interval.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +31,7 @@ from hfrun.evaluation.text_sections import (
 from lob_backtest.book import IntArray
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import PredictionsError
+from lob_backtest.files import plain_json
 from lob_backtest.gates import check_rules, classification_baseline, judge, verdict
 from lob_backtest.metrics import confusion_matrix
 from lob_backtest.resampling.draw import LEVEL, Intervals
@@ -101,7 +101,7 @@ def judge_texts(
         "training": None if training is None else training.as_dict(),
         "provenance": provenance,
     }
-    plain: dict[str, Any] = _plain({**_judgement(report, gates, training), **report})
+    plain: dict[str, Any] = plain_json({**_judgement(report, gates, training), **report})
     return plain
 
 
@@ -202,18 +202,3 @@ def _how(*, n_resamples: int, seed: int) -> dict[str, Any]:
         "n_resamples": n_resamples,
         "seed": seed,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Plain JSON types: no tuples, no numpy, and None for what is not a finite number."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -9,6 +9,7 @@ import numpy as np
 from hfrun.study.grid import cell_label, key_label, value_label
 from hfrun.study.seed_spread import LEVEL, Effect, SeedSpread, seed_spread
 from hfrun.study.trials import TrialResult
+from lob_backtest.report.words import p_equals
 
 _TEST_NAMES = {"eval_loss": "nll", "eval_cross_entropy": "nll"}
 
@@ -233,8 +234,4 @@ def _plus_minus(found: Mapping[str, Any]) -> str:
 
 
 def _f(effect: Effect) -> str:
-    return f"F({effect.df}, {effect.df_rest}) = {effect.f_value:.2f}, p {_p(effect.p_value)}"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.3f}"
+    return f"F({effect.df}, {effect.df_rest}) = {effect.f_value:.2f}, p {p_equals(effect.p_value)}"

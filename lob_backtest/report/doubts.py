@@ -4,17 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lob_backtest.contenders import MODEL
+from lob_backtest.report.elements import questions
 from lob_backtest.report.luck import bars_text
 from lob_backtest.report.words import (
     coarse,
     interval,
     many,
     number,
-    p_text,
+    p_equals,
     percent,
     significant,
     strategy_title,
-    text,
 )
 
 _ALPHA = 0.05
@@ -23,11 +23,7 @@ _EVEN = 0.5
 
 def doubts(report: Mapping[str, Any]) -> str:
     """Questions with their answers; one without figures is left out."""
-    items = "".join(
-        f"<div><dt>{text(question)}</dt><dd>{text(answer)}</dd></div>"
-        for question, answer in answers(report)
-    )
-    return f'<dl class="questions card">{items}</dl>' if items else ""
+    return questions(answers(report))
 
 
 def answers(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -62,7 +58,7 @@ def _lift(report: Mapping[str, Any]) -> str:
         words += f" A test of the lift{name} that counts overlapping labels once"
         if test.get("effective_labels") is not None:
             words += f" ({test['effective_labels']:,.0f} independent labels)"
-        words += f" gives p {_p(test['p_value'])}."
+        words += f" gives p {p_equals(test['p_value'])}."
     return words.strip()
 
 
@@ -222,13 +218,8 @@ def _difference(found: Mapping[str, Any], form: str) -> str:
 def _chance(found: Mapping[str, Any]) -> str:
     adjusted, plain = found.get("p_adjusted"), found.get("p_value")
     if adjusted is not None:
-        return f", p {_p(adjusted)} after adjusting for all baselines"
-    return "" if plain is None else f", p {_p(plain)}"
-
-
-def _p(value: float) -> str:
-    shown = p_text(value)
-    return shown if shown.startswith("<") else f"= {shown}"
+        return f", p {p_equals(adjusted)} after adjusting for all baselines"
+    return "" if plain is None else f", p {p_equals(plain)}"
 
 
 def _level(report: Mapping[str, Any]) -> str:

@@ -53,6 +53,15 @@ def facts_list(rows: Iterable[tuple[str, object]], *, two: bool = False) -> str:
     return f'<dl class="facts{" two" if two else ""}">{items}</dl>' if items else ""
 
 
+def questions(answered: Iterable[tuple[str, str]]) -> str:
+    """Questions with their answers, in a card; nothing where there are none."""
+    items = "".join(
+        f"<div><dt>{text(question)}</dt><dd>{text(answer)}</dd></div>"
+        for question, answer in answered
+    )
+    return f'<dl class="questions card">{items}</dl>' if items else ""
+
+
 def table(head: Sequence[str], body: Sequence[str], *, kind: str = "") -> str:
     """A table that scrolls in its own box; a head cell is text or a ``<th>`` that is ready."""
     cells = "".join(

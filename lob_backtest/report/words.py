@@ -176,6 +176,12 @@ def p_text(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else format(value, ".3f" if value < 0.1 else ".2f")
 
 
+def p_equals(value: float) -> str:
+    """A p-value after the letter p: ``= 0.012``, ``< 0.001``."""
+    shown = p_text(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
 def percent(value: float) -> str:
     """A probability; never 0 % or 100 %, which nobody knows.
 

@@ -9,7 +9,7 @@ from lob_backtest.resampling import label_overlap
 
 # From a third, where every decision is, in steps that a reader can remember.
 _THRESHOLDS = (1 / 3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-_Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
+Z95 = 1.959963984540054  # 97.5 % quantile of the standard normal distribution
 
 
 def confidence_section(test: Predictions) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def share_interval(hits: int, n: int, *, overlap: float) -> tuple[float, float]:
     Inference, JASA 22(158).
     """
     share, m = hits / n, max(n / max(overlap, 1.0), 1.0)
-    centre = share + _Z95**2 / (2 * m)
-    spread = _Z95 * math.sqrt(share * (1 - share) / m + _Z95**2 / (4 * m**2))
-    scale = 1 + _Z95**2 / m
+    centre = share + Z95**2 / (2 * m)
+    spread = Z95 * math.sqrt(share * (1 - share) / m + Z95**2 / (4 * m**2))
+    scale = 1 + Z95**2 / m
     return max((centre - spread) / scale, 0.0), min((centre + spread) / scale, 1.0)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lob_backtest.report.elements import questions
 from lob_backtest.report.words import (
     coarse,
     interval,
     many,
     number,
-    p_text,
+    p_equals,
     sentence,
     strategy_title,
-    text,
 )
 
 _FEW = 30  # texts of a class
@@ -25,11 +25,7 @@ _LEAKS = {
 
 def doubts(report: Mapping[str, Any]) -> str:
     """Questions with their answers; one without figures is left out."""
-    items = "".join(
-        f"<div><dt>{text(question)}</dt><dd>{text(answer)}</dd></div>"
-        for question, answer in answers(report)
-    )
-    return f'<dl class="questions card">{items}</dl>' if items else ""
+    return questions(answers(report))
 
 
 def answers(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -58,12 +54,14 @@ def _lift(report: Mapping[str, Any]) -> str:
         f"Its weighted F1 is {number(abs(value), form.lstrip('+'))} "
         f"{'above' if value >= 0 else 'below'} that of {strategy_title(name)}"
     )
-    words += f" ({between}, p {_p(lead['p_adjusted'])} over all baselines)." if between else "."
+    words += (
+        f" ({between}, p {p_equals(lead['p_adjusted'])} over all baselines)." if between else "."
+    )
     toss = (report.get("mcnemar") or {}).get(name)
     if toss:
         words += (
             f" It alone is right about {many(toss['only_model'], 'text')}, the baseline alone "
-            f"about {toss['only_baseline']:,} (McNemar p {_p(toss['p_value'])})."
+            f"about {toss['only_baseline']:,} (McNemar p {p_equals(toss['p_value'])})."
         )
     return words
 
@@ -148,8 +146,3 @@ def _sure(report: Mapping[str, Any]) -> str:
         f"The {half['share']:.0%} of the texts that it is surest of are right in "
         f"{half['accuracy']:.0%}, all of them in {rows[0]['accuracy']:.0%}."
     )
-
-
-def _p(value: float) -> str:
-    shown = p_text(value)
-    return shown if shown.startswith("<") else f"= {shown}"
