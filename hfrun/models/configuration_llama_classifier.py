@@ -29,7 +29,8 @@ class LlamaClassifierConfig(LlamaConfig):
         classifier_dropout: probability between the pooled state and the head.
 
     Raises:
-        ModelError: a dropout outside 0 to below 1.
+        ModelError: a dropout outside 0 to below 1, or rotary embeddings (``longrope``) by which a
+            text would be read as the longest one of its batch is.
     """
 
     model_type = "llama_classifier"
@@ -43,6 +44,11 @@ class LlamaClassifierConfig(LlamaConfig):
             if not 0.0 <= (getattr(self, name) or 0.0) < 1.0:
                 raise ModelError(f"{name}={getattr(self, name)}; needs 0 <= dropout < 1")
         super().__post_init__(**kwargs)
+        if (self.rope_parameters or {}).get("rope_type") == "longrope":
+            raise ModelError(
+                "rope_type=longrope: what a text says would depend on the longest text of its "
+                "batch; needs rotary embeddings that do not: choose another model"
+            )
 
 
 def wrong_keys(given: Mapping[str, Any], *, has_weights: bool) -> list[str]:

@@ -1,6 +1,7 @@
 """The LLaMA classifier: transformers' numbers, and a prediction that is each text's own."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -184,3 +185,33 @@ def test_input_that_no_text_has_is_refused(given: dict[str, torch.Tensor], messa
 def test_a_dropout_that_is_no_share_below_one_is_refused(name: str, value: float) -> None:
     with pytest.raises(ModelError, match=rf"{name}={value}; needs 0 <= dropout < 1"):
         LlamaClassifierConfig(**{name: value})
+
+
+def rotary(kind: str, **given: Any) -> dict[str, Any]:
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": 1e4, "factor": 4.0, **given}}
+
+
+RESCALED = {
+    "linear": rotary("linear"),
+    "dynamic": rotary("dynamic"),
+    "yarn": rotary("yarn", original_max_position_embeddings=16),
+    "llama3": rotary("llama3", low_freq_factor=1.0, high_freq_factor=4.0,
+                     original_max_position_embeddings=16),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RESCALED)
+def test_rescaled_rotary_embeddings_do_not_look_at_the_batch_up_to_the_models_limit(
+    kind: str,
+) -> None:
+    model, texts = tiny_llama(**RESCALED[kind]), random_texts([64, 3, 17, 63, 1])
+    with torch.inference_mode():
+        together = model(**padded(texts)).logits
+        torch.testing.assert_close(together, reference_logits(model, texts), rtol=0, atol=1e-4)
+
+
+def test_rotary_embeddings_of_the_longest_text_of_a_batch_are_refused() -> None:
+    given = rotary("longrope", short_factor=[1.0] * 4, long_factor=[4.0] * 4,
+                   original_max_position_embeddings=16)  # fmt: skip
+    with pytest.raises(ModelError, match="depend on the longest text of its batch"):
+        tiny_llama(**given)
