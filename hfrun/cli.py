@@ -55,7 +55,11 @@ def _add_run(commands: Any, name: str, run: Any, help_text: str) -> None:
 def _add_predict(commands: Any) -> None:
     parser = commands.add_parser("predict", help="a predictions table from a trained run")
     parser.add_argument("source", type=Path, metavar="RUN", help="a run folder")
-    parser.add_argument("--book", type=Path, required=True, help="a book table")
+    parser.add_argument("--book", type=Path, help="a book table")
+    parser.add_argument("--texts", type=Path, help="labelled texts, as the run's own files are")
+    parser.add_argument(
+        "--plain", action="store_true", help="--texts has one text a line, without labels"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True, help="predictions (Parquet)")
     parser.set_defaults(run=_predict)
 
@@ -114,7 +118,17 @@ def _print(summary: Any, *, as_json: bool) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from hfrun.evaluation.predict import predict_book
+    from hfrun.evaluation.text_predictor import predict_texts
 
+    if (arguments.book is None) == (arguments.texts is None):
+        both = ", not both" if arguments.book is not None else ""
+        raise ConfigError(f"predict needs --book or --texts{both}")
+    if arguments.texts is not None:
+        n = predict_texts(
+            arguments.source, arguments.texts, arguments.output, is_plain=arguments.plain
+        )
+        print(f"{n} texts in {arguments.output}")
+        return EXIT_DONE
     n = predict_book(arguments.source, arguments.book, arguments.output)
     print(f"{n} decisions in {arguments.output}")
     return EXIT_DONE

@@ -128,6 +128,13 @@ def read_splits(data: TextDataConfig) -> TextSplits:
     return splits
 
 
+def read_part(file: Path, data: TextDataConfig, *, label_names: tuple[str, ...]) -> TextPart:
+    """Another file of texts, read as a run's own are; labels that the run does not know are -1."""
+    rows, _ = _read_file(str(file), replace(data, subset=None))
+    labels = label_ids(rows, label_names)
+    return TextPart(texts=rows.texts, labels=labels, raw_labels=rows.raw_labels)
+
+
 def _check_train(train: TextPart, names: tuple[str, ...]) -> None:
     if len(train) and (train.labels == UNKNOWN).all():
         some = ", ".join(map(repr, sorted(set(train.raw_labels))[:5]))

@@ -81,6 +81,8 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     if output.is_dir():
         raise DataError(f"{output}: is a folder; name the file to write, such as out.parquet")
     folder = run / "model"
+    if (folder / "tokenizer.json").is_file():
+        raise DataError(f"{run}: is a run over texts; give --texts FILE instead of --book")
     preprocessing = load_preprocessing(folder)
     book = read_book(book_path, mapped=True)
     _check_levels(preprocessing, book)
