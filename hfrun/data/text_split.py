@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from lob_backtest.book import FloatArray
 
 _NO_WORD = re.compile(r"[^0-9a-z]+")
-_LEAST_WORDS = 8  # of texts that one word makes near duplicates, as the audit counts them
+# "I did n't laugh" and "I did n't smile" are two opinions; of eight words it is one, mended.
+LEAST_WORDS_NEAR = 8  # of texts that differ in one word and are near duplicates
 
 
 class _Signs(dict[int, str]):
@@ -118,7 +118,7 @@ def _alike(texts: Sequence[str]) -> tuple[list[str], list[list[int]]]:
         plain_of[spelt] = min(plain, plain_of.get(spelt, plain))  # whichever comes first
     n = len(of_text)
     words = words_of(list(plain_of.values()))
-    pairs = one_word_apart(words, np.zeros(n, dtype=np.int64), least_words=_LEAST_WORDS)
+    pairs = one_word_apart(words, np.zeros(n, dtype=np.int64), least_words=LEAST_WORDS_NEAR)
     links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), (n, n))
     names: dict[int, str] = {}
     members: dict[int, list[int]] = {}

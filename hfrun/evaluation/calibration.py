@@ -18,12 +18,18 @@ from hfrun.evaluation.calibration_intervals import Compared, compare
 from hfrun.evaluation.temperature import Temperature, fit_temperature, scaled
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.files import write_json
+from lob_backtest.metrics.checks import is_probability
 from lob_backtest.sections.confidence import share_interval
 
 CALIBRATION_FILE = "calibration.json"
 UNKNOWN = -1
 
 Claim = Literal["improved", "worse", "no difference"]
+CLAIM_WORDS: dict[Claim, str] = {
+    "improved": "the temperature improves the calibration",
+    "worse": "the temperature makes the calibration worse",
+    "no difference": "no improvement can be claimed",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +101,7 @@ def calibrate(
     """
     validation = _part("validation", validation_labels, validation_probabilities, validation_folds)
     test = _part("test", test_labels, test_probabilities, test_folds)
-    if validation.n_classes != test.n_classes:
-        raise DataError(
-            f"validation has {validation.n_classes} classes and test {test.n_classes}; give the "
-            "predictions of one model"
-        )
+    _check_alike(validation, test)
     folds = _temperatures(validation, test, overlap=overlap or 1.0)
     rng = np.random.default_rng(seed)
     after = _at_temperatures(test, folds)
@@ -160,8 +162,7 @@ def _part(name: str, labels: IntArray, probabilities: FloatArray, folds: IntArra
             f"{name} has labels of shape {labels.shape} and probabilities of "
             f"{probabilities.shape}; needs (N,) and (N, C)"
         )
-    # NaN is no probability either
-    good = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) <= 1e-4)
+    good = is_probability(probabilities)
     if not good.all():
         row = int(np.argmin(good))
         raise DataError(
@@ -173,6 +174,14 @@ def _part(name: str, labels: IntArray, probabilities: FloatArray, folds: IntArra
         raise DataError(f"{name} has {labels.size} rows and no known label; calibration needs some")
     of_rows = np.zeros(labels.size, dtype=np.int64) if folds is None else np.asarray(folds)
     return _Part(labels=labels[known], probabilities=probabilities[known], folds=of_rows[known])
+
+
+def _check_alike(validation: _Part, test: _Part) -> None:
+    if validation.n_classes != test.n_classes:
+        raise DataError(
+            f"validation has {validation.n_classes} classes and test {test.n_classes}; give the "
+            "predictions of one model"
+        )
 
 
 def _temperatures(

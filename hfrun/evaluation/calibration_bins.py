@@ -8,7 +8,7 @@ import numpy as np
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import (
     CALIBRATION_KEYS,
-    ECE_BINS,
+    EQUAL_WIDTH_EDGES,
     bin_numbers,
     calibration_metrics,
     reliability_bins,
@@ -16,7 +16,6 @@ from lob_backtest.metrics import (
 )
 from lob_backtest.sections.confidence import share_interval
 
-EQUAL_WIDTH_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)
 _CHANCE_DRAWS = 2000
 
 Figures = dict[str, float]

@@ -13,15 +13,17 @@ from typing import Literal
 
 import numpy as np
 
-from hfrun.evaluation.calibration_bins import EQUAL_WIDTH_EDGES, chance_ece
+from hfrun.evaluation.calibration_bins import chance_ece
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import (
     ECE_BINS,
+    EQUAL_WIDTH_EDGES,
     bin_numbers,
     calibration_metrics,
     equal_mass_edges,
     log_losses,
     said_classes,
+    squared_errors,
 )
 from lob_backtest.resampling.cells import Cells
 from lob_backtest.resampling.draw import Draw, Interval, Intervals, Lead, intervals_of
@@ -126,9 +128,7 @@ def _row_sums(labels: IntArray, probabilities: FloatArray) -> FloatArray:
     sums[rows, _GAPS.start + bin_numbers(confidence, EQUAL_WIDTH_EDGES)] = gap
     sums[rows, _MASS_GAPS.start + bin_numbers(confidence, equal_mass_edges(confidence))] = gap
     sums[:, -2] = log_losses(labels, probabilities)
-    # |p - e|^2 = |p|^2 - 2 p_true + 1
-    squares = np.einsum("nc,nc->n", probabilities, probabilities)
-    sums[:, -1] = squares - 2 * probabilities[rows, labels] + 1
+    sums[:, -1] = squared_errors(labels, probabilities)
     return sums
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hfrun.evaluation.calibration import Calibration
+from hfrun.evaluation.calibration import CLAIM_WORDS, Calibration
 from hfrun.evaluation.calibration_bins import Judged, ReliabilityBin
 from hfrun.evaluation.calibration_intervals import Compared
 from lob_backtest.files import atomic_path
@@ -73,7 +73,7 @@ def _draw(figure: Any, calibration: Calibration) -> None:
                      color=_MUTED)  # fmt: skip
     figure.suptitle(
         f"{calibration.n_test:,} test rows, accuracy {calibration.before.figures['accuracy']:.3f}; "
-        f"{_claim(calibration)}",
+        f"{CLAIM_WORDS[calibration.claim]}",
         x=0.01, ha="left", fontsize=9, color=_MUTED,
     )  # fmt: skip
 
@@ -124,11 +124,3 @@ def _temperature(calibration: Calibration) -> str:
     if len(values) == 1:
         return f"temperature {values[0]:.2f}"
     return f"temperatures {min(values):.2f} to {max(values):.2f}"
-
-
-def _claim(calibration: Calibration) -> str:
-    return {
-        "improved": "the temperature improves the calibration",
-        "worse": "the temperature makes the calibration worse",
-        "no difference": "no improvement beyond chance",
-    }[calibration.claim]

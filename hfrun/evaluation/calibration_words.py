@@ -2,15 +2,11 @@
 
 from collections.abc import Sequence
 
-from hfrun.evaluation.calibration import Calibration
+from hfrun.evaluation.calibration import CLAIM_WORDS, Calibration
 from hfrun.evaluation.calibration_bins import Judged, ReliabilityBin
 from hfrun.evaluation.temperature import Temperature
+from lob_backtest.commands.tables import table
 
-_CLAIMS = {
-    "improved": "The temperature improves the calibration",
-    "worse": "The temperature makes the calibration worse",
-    "no difference": "No improvement can be claimed",
-}
 _NAMES = {
     "nll": "neg. log-likelihood", "brier": "Brier score", "ece": "ECE, 15 equal bins",
     "adaptive_ece": "ECE, equal mass",
@@ -19,12 +15,13 @@ _NAMES = {
 
 def calibration_text(calibration: Calibration) -> str:
     """Temperature, figures before and after, accuracy by confidence, and what can be claimed."""
+    claim = CLAIM_WORDS[calibration.claim]
     lines = [*_temperature_lines(calibration), "", *_figure_lines(calibration), ""]
     lines += [
         "Accuracy by confidence, as trained:",
         *_bin_lines(calibration.before.bins),
         "",
-        f"{_CLAIMS[calibration.claim]}: {calibration.reason}.",
+        f"{claim[:1].upper()}{claim[1:]}: {calibration.reason}.",
         f"By chance alone a perfectly calibrated model would show an ECE of about "
         f"{calibration.before.chance_ece:.4f} here, up to {calibration.before.chance_ece_high:.4f} "
         "in 95 of 100 tests.",
@@ -120,8 +117,4 @@ def _interval(
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        ("  " + "  ".join(t.ljust(w) for t, w in zip(row, widths, strict=True))).rstrip()
-        for row in rows
-    ]
+    return [f"  {line}" for line in table(rows[0], rows[1:]).splitlines()]

@@ -23,12 +23,14 @@ from hfrun.evaluation.text_predictions import TextPredictions
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.metrics import (
     ECE_BINS,
+    EQUAL_WIDTH_EDGES,
     bin_numbers,
     classification_metrics,
     log_losses,
     maximum_calibration_error,
     negative_log_likelihood,
     said_classes,
+    squared_errors,
 )
 from lob_backtest.resampling.cells import Cells, totals
 from lob_backtest.resampling.draw import Draw, Intervals, Path, intervals_of
@@ -37,7 +39,6 @@ from lob_backtest.sections.confidence import share_interval
 KEYS = ("accuracy", "majority_accuracy", "f1_weighted", "f1_macro", "mcc", "ece", "mce", "brier",
         "nll")  # fmt: skip
 MODEL = "model"
-_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)
 _UPPER = {"mce": 1.0, "nll": np.inf}
 
 
@@ -134,10 +135,8 @@ def text_sums(table: TextPredictions, cells: Cells, order: IntArray) -> FloatArr
     labels, probabilities = table.labels[order], table.probabilities[order]
     n_classes = probabilities.shape[1]
     said, confidence = said_classes(probabilities)
-    place = bin_numbers(confidence, _EDGES)
+    place = bin_numbers(confidence, EQUAL_WIDTH_EDGES)
     right = np.equal(said, labels).astype(np.float64)
-    of_label = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-    error = np.einsum("nc,nc->n", probabilities, probabilities) - 2 * of_label + 1
     return np.column_stack(
         [
             cells.counts(labels, n_classes, right),
@@ -145,7 +144,7 @@ def text_sums(table: TextPredictions, cells: Cells, order: IntArray) -> FloatArr
             cells.counts(said, n_classes),
             cells.counts(place, ECE_BINS, right - confidence),
             cells.counts(place, ECE_BINS),
-            cells.sums(error),
+            cells.sums(squared_errors(labels, probabilities)),
             cells.sums(log_losses(labels, probabilities)),
         ]
     )

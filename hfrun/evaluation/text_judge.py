@@ -88,12 +88,7 @@ def judge_texts(
         "validation": _validation(validation),
         "paired": paired(intervals),
         "mcnemar": {name: mcnemar(model, tables[name]) for name in baselines},
-        "confusion": confusion.tolist(),
-        "per_class": per_class_section(confusion, model.label_names),
-        "reliability": reliability_section(model),
-        "confidence": confidence_section(model),
-        "lengths": lengths_section(model),
-        "errors": errors_section(model),
+        **_sections(model, confusion),
         "calibration": calibration,
         "audit": audit,
         "intervals": _how(n_resamples=n_resamples, seed=seed),
@@ -103,6 +98,18 @@ def judge_texts(
     }
     plain: dict[str, Any] = plain_json({**_judgement(report, gates, training), **report})
     return plain
+
+
+def _sections(model: TextPredictions, confusion: IntArray) -> dict[str, Any]:
+    """Where the model is right and where wrong."""
+    return {
+        "confusion": confusion.tolist(),
+        "per_class": per_class_section(confusion, model.label_names),
+        "reliability": reliability_section(model),
+        "confidence": confidence_section(model),
+        "lengths": lengths_section(model),
+        "errors": errors_section(model),
+    }
 
 
 def _contenders(

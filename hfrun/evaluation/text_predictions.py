@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from lob_backtest.book import BoolArray, FloatArray, IntArray
 from lob_backtest.errors import FormatError, PredictionsError
 from lob_backtest.files import atomic_path
+from lob_backtest.metrics.checks import SUM_TOLERANCE
 
 UNKNOWN = -1
 _CLASS = "p_"
-_SUM_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,7 +160,7 @@ def _check_rows(table: TextPredictions) -> None:
     rules = [
         (~np.isfinite(probabilities).all(axis=1), "a probability that is NaN or infinite"),
         ((probabilities < 0).any(axis=1), "a negative probability"),
-        (np.abs(np.clip(probabilities, 0, 2).sum(axis=1) - 1) > _SUM_TOLERANCE,
+        (np.abs(np.clip(probabilities, 0, 2).sum(axis=1) - 1) > SUM_TOLERANCE,
          "probabilities that do not sum to 1 within 1e-4"),
         ((labels < UNKNOWN) | (labels >= n_classes),
          f"a label other than -1 (unknown) and 0 to {n_classes - 1}"),

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from lob_backtest.book import FloatArray, IntArray
+
 LEVEL = 0.95
 # Below this share of the scores' size, what is left over is rounding.
 _ROUNDING = 1e-12

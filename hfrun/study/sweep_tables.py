@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lob_backtest.commands.tables import table
 from lob_backtest.report.words import NOTHING, p_text, sentence
 
 _MEASURES = ("eval_loss", "eval_accuracy", "eval_f1_weighted")
@@ -70,13 +71,8 @@ def title(name: str) -> str:
 def text_of(outcome: Mapping[str, Any], *, page: str) -> str:
     """What the command prints: the table, what was found, and where the page is."""
     heads, rows = table_of(outcome)
-    widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [heads, *rows]
-    ]
     words = [f"- {sentence(found)}" for found in outcome["findings"]]
-    return "\n".join([*lines, "", *words, "", f"Report: {page}"])
+    return "\n".join([table(heads, rows), "", *words, "", f"Report: {page}"])
 
 
 def markdown_of(outcome: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from lob_backtest.metrics.calibration import (
     CALIBRATION_KEYS,
     ECE_BINS,
+    EQUAL_WIDTH_EDGES,
     LEAST_PROBABILITY,
     Bin,
     adaptive_calibration_error,
@@ -15,6 +16,7 @@ from lob_backtest.metrics.calibration import (
     maximum_calibration_error,
     negative_log_likelihood,
     reliability_bins,
+    squared_errors,
 )
 from lob_backtest.metrics.classification import (
     CLASSIFICATION_KEYS,
@@ -45,6 +47,7 @@ __all__ = [
     "CALIBRATION_KEYS",
     "CLASSIFICATION_KEYS",
     "ECE_BINS",
+    "EQUAL_WIDTH_EDGES",
     "LEAST_PROBABILITY",
     "N_CLASSES",
     "TRADING_DAYS_PER_YEAR",
@@ -73,5 +76,6 @@ __all__ = [
     "said_classes",
     "sharpe",
     "sortino",
+    "squared_errors",
     "volatility",
 ]

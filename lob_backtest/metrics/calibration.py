@@ -4,6 +4,9 @@
     bins        (low ..... high] (low ........... high] ...
     gap          accuracy - mean confidence of each bin      0 everywhere: calibrated
 
+Everywhere labels are ``(N,)`` 0 to C - 1 and known, probabilities ``(N, C)`` finite, and a
+confidence ``(N,)`` the largest of a row; what is not so raises ``MetricError``.
+
 Binned errors depend on the bins and are never below 0: even a calibrated model shows some on a
 finite sample. The Brier score and the negative log-likelihood have neither weakness, but they are
 also better for a model that merely knows more.
@@ -20,6 +23,7 @@ from lob_backtest.metrics.confidence import said_classes
 # What a calibration is judged by, in this order; less is better in each.
 CALIBRATION_KEYS = ("nll", "brier", "ece", "adaptive_ece", "mce")
 ECE_BINS = 15  # Guo et al. (2017)
+EQUAL_WIDTH_EDGES = np.linspace(0.0, 1.0, ECE_BINS + 1)
 # A true class that was given no probability at all counts as having had this much (float64's
 # epsilon, as in scikit-learn): one such label would make any mean infinite.
 LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
@@ -179,8 +183,14 @@ def log_losses(labels: IntArray, probabilities: FloatArray) -> FloatArray:
     return -np.log(np.maximum(of_true, LEAST_PROBABILITY))
 
 
+def squared_errors(labels: IntArray, probabilities: FloatArray) -> FloatArray:
+    """``(N,)`` ``sum_c (p_c - [c is true])^2 = sum_c p_c^2 - 2 p_true + 1`` of each row."""
+    of_true = probabilities[np.arange(labels.size), labels]
+    return np.asarray(np.einsum("nc,nc->n", probabilities, probabilities) - 2 * of_true + 1)
+
+
 def brier_of(labels: IntArray, probabilities: FloatArray) -> float:
-    """The mean of ``sum_c (p_c - [c is true])^2 = sum_c p_c^2 - 2 p_true + 1``."""
+    """The mean of ``squared_errors``, without an array of them."""
     n = labels.size
     of_true = probabilities[np.arange(n), labels]
     return float((np.einsum("ij,ij->", probabilities, probabilities) - 2 * of_true.sum()) / n + 1)

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from lob_backtest.book import FloatArray, IntArray
+from lob_backtest.book import BoolArray, FloatArray, IntArray
 from lob_backtest.errors import MetricError
+
+SUM_TOLERANCE = 1e-4  # of a row's sum from 1
 
 
 def check_scorable(labels: IntArray, probabilities: FloatArray) -> None:
@@ -33,6 +35,13 @@ def check_scorable(labels: IntArray, probabilities: FloatArray) -> None:
             f"{labels[~known][0]}); leave unknown labels out before scoring"
         )
     check_finite("probabilities", probabilities)
+
+
+def is_probability(values: FloatArray) -> BoolArray:
+    """``(N,)`` whether a row of ``(N, C)`` values has none below 0 and sums to 1 within 1e-4."""
+    # NaN is no probability either
+    near_one = np.abs(values.sum(axis=1) - 1) <= SUM_TOLERANCE
+    return np.asarray((values >= 0).all(axis=1) & near_one)
 
 
 def check_finite(name: str, values: FloatArray) -> None:

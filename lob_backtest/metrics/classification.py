@@ -1,7 +1,8 @@
 """Measures of which class is said: accuracy, F1, MCC and the confusion matrix, of any classes.
 
 A book's classes are 0 down, 1 flat, 2 up, everywhere in this order. The predicted class is the most
-probable one, the lowest class number among equals.
+probable one, the lowest class number among equals. Labels are ``(N,)``, probabilities ``(N, C)``,
+and ``counts`` a confusion matrix ``(C, C)``, rows the true class.
 """
 
 import math

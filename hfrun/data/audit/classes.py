@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hfrun.data.audit.distributions import IntArray, homogeneity_p, total_variation
+from hfrun.data.audit.distributions import homogeneity_p, total_variation
 from hfrun.data.audit.findings import Finding
+from lob_backtest.book import IntArray
 
-UNKNOWN = -1
 LEAST_SURE = 0.01  # chance of a shift this large without one
 LARGE_VARIATION = 0.05
 

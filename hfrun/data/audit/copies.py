@@ -20,11 +20,10 @@ from hfrun.data.audit.findings import Finding, Severity
 from hfrun.data.audit.grouping import NOWHERE, GroupedTexts
 from hfrun.data.audit.one_word import one_word_apart
 from hfrun.data.audit.similar import similar_pairs
-from hfrun.data.audit.words import IntArray
+from hfrun.data.text_split import LEAST_WORDS_NEAR
 from hfrun.data.texts import PARTS
+from lob_backtest.book import IntArray
 
-# "I did n't laugh" and "I did n't smile" are two opinions; of eight words it is one, mended.
-_LEAST_WORDS_NEAR = 8
 _LEAST_WORDS = 5
 _LEAST_JACCARD = 0.6
 _SHARE_OF_WARNING = 0.01  # of a part's texts that stand in it more than once
@@ -106,7 +105,7 @@ def contradiction_findings(grouped: GroupedTexts) -> list[Finding]:
 def _alike(grouped: GroupedTexts) -> _Pairs:
     marks = grouped.has(grouped.plain) @ (1 << np.arange(len(PARTS)))
     apart = one_word_apart(grouped.words, marks, least_words=_LEAST_WORDS)
-    is_near = grouped.words.lengths[apart].max(axis=1, initial=0) >= _LEAST_WORDS_NEAR
+    is_near = grouped.words.lengths[apart].max(axis=1, initial=0) >= LEAST_WORDS_NEAR
     alike = similar_pairs(grouped.words, least=_LEAST_JACCARD, least_words=_LEAST_WORDS)
     return _Pairs(near=apart[is_near], similar=np.concatenate([apart[~is_near], alike]))
 

@@ -5,10 +5,8 @@ References: Siddiqi (2006), Credit Risk Scorecards, ch. 9 (population stability 
 """
 
 import numpy as np
-import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+from lob_backtest.book import FloatArray, IntArray
 
 _LEAST_EXPECTED = 5  # in every cell, for the chi-square approximation (Cochran, 1954)
 _DRAWS = 9_999
@@ -17,6 +15,9 @@ _BINS = 10
 
 def total_variation(counts: IntArray, others: IntArray) -> float:
     """Half the sum of absolute differences of the shares: the share that would have to move.
+
+    Args:
+        counts, others: ``(C,)`` of each class, neither all 0.
 
     >>> total_variation(np.array([1, 1]), np.array([3, 1]))
     0.25
@@ -53,6 +54,9 @@ def stability_index(train: FloatArray, other: FloatArray) -> tuple[float, int]:
 
     Half a count is added to each bin, so that an empty one stays finite. By convention 0.1 is a
     shift to note and 0.25 a large one.
+
+    Args:
+        train, other: ``(n,)`` and ``(m,)`` values of one figure, in any order.
     """
     edges = np.unique(np.quantile(train, np.arange(1, _BINS) / _BINS))
     p, q = (_shares(values, edges) for values in (train, other))
@@ -73,6 +77,9 @@ def chance_stability_index(bins: int, n_train: float, n_other: float) -> float:
 
 def largest_gap(train: FloatArray, other: FloatArray) -> float:
     """Kolmogorov and Smirnov's distance: the largest difference of the two distributions.
+
+    Args:
+        train, other: ``(n,)`` and ``(m,)`` values, in any order.
 
     >>> largest_gap(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     0.5

@@ -13,9 +13,10 @@ from itertools import chain
 
 import numpy as np
 
-from hfrun.data.audit.words import BoolArray, IntArray, Words, spelling, words_of
+from hfrun.data.audit.words import Words, spelling, words_of
 from hfrun.data.text_split import normalized
 from hfrun.data.texts import PARTS, TextSplits
+from lob_backtest.book import BoolArray, IntArray
 
 NOWHERE = -1
 

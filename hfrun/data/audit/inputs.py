@@ -17,14 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hfrun.data.audit.distributions import (
-    FloatArray,
-    IntArray,
     chance_stability_index,
     largest_gap,
     stability_index,
 )
 from hfrun.data.audit.findings import Finding
-from lob_backtest.book import Book, book_columns
+from lob_backtest.book import Book, FloatArray, IntArray, book_columns
 from lob_backtest.config import NormalizeConfig
 from lob_backtest.splits import Fold
 

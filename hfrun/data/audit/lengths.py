@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from hfrun.data.audit.findings import Finding, Severity
 from hfrun.data.audit.grouping import quoted
 from hfrun.data.texts import TextPart
-
-IntArray = npt.NDArray[np.int64]
+from lob_backtest.book import IntArray
 
 _MOST_EXAMPLES = 5
 _REPLACEMENT = "\ufffd"  # what decoders put where bytes were no character

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hfrun.data.audit.words import HashArray, IntArray, Words, distinct_pairs, scrambled
+from hfrun.data.audit.words import HashArray, Words, distinct_pairs, scrambled
+from lob_backtest.book import IntArray
 
 _BASE = 0xD6E8FEB86659FD93  # odd, so that it has an inverse modulo 2**64
 _INVERSE = np.uint64(pow(_BASE, -1, 2**64))

@@ -26,15 +26,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hfrun.data.audit.words import (
-    FloatArray,
     HashArray,
-    IntArray,
     Words,
     distinct,
     distinct_pairs,
     scrambled,
 )
-from lob_backtest.book import blocks
+from lob_backtest.book import FloatArray, IntArray, blocks
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

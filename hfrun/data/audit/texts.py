@@ -6,11 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hfrun.data.audit.classes import UNKNOWN, class_counts, text_class_findings
+from hfrun.data.audit.classes import class_counts, text_class_findings
 from hfrun.data.audit.copies import contradiction_findings, copy_findings
 from hfrun.data.audit.findings import AuditReport, Finding, check_accepted
 from hfrun.data.audit.grouping import group_texts, quoted
 from hfrun.data.audit.lengths import length_findings, truncation_findings
+from hfrun.data.text_labels import UNKNOWN
 from hfrun.data.texts import TextPart, TextSplits
 from lob_backtest.progress import announce
 

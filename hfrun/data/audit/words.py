@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
+from lob_backtest.book import IntArray
+
 HashArray = npt.NDArray[np.uint64]
 
 # A space between two letters says little: "do n't" is "don't". Beside a digit it says much.

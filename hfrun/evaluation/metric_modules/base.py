@@ -16,8 +16,8 @@ from hfrun.evaluation.metrics import softmax
 from lob_backtest.book import FloatArray, IntArray
 from lob_backtest.errors import MetricError
 from lob_backtest.metrics import confusion_matrix, confusion_of
+from lob_backtest.metrics.checks import is_probability
 
-_SUM_TOLERANCE = 1e-4
 _INPUTS = """
 Args:
     predictions: a list of C numbers for each sample: probabilities that sum to 1, or with
@@ -107,7 +107,7 @@ def probabilities_of(predictions: npt.ArrayLike | Sequence[Any], *, logits: bool
         )
     if logits:
         return softmax(values)
-    bad = (values < 0).any(axis=1) | (np.abs(values.sum(axis=1) - 1) > _SUM_TOLERANCE)
+    bad = ~is_probability(values)
     if bad.any():
         row = int(np.argmax(bad))
         raise MetricError(
