@@ -11,7 +11,7 @@ from hfrun.evaluation.text_predictions import read_text_predictions
 from tests.hfrun.text_run_case import SIZES, TextHome
 
 EVERYTHING = (
-    "data.template='{text} It was'", "model.label_words=[awful, fine]",
+    "model.label_words=[awful, fine]",
     "training.metric_for_best_model=eval_accuracy", "training.loss.class_weights=balanced",
     "training.layer_decay=0.9",
 )  # fmt: skip
