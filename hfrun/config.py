@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import TrainingArguments
 
 from hfrun.models.book_config import FROM_THE_DATA
-from hfrun.models.configuration_llama_classifier import wrong_keys
+from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig, wrong_keys
 from hfrun.models.registry import BOOK_MODELS
 from hfrun.text_config import TextDataConfig, TextModelConfig
 from hfrun.training.schedules import ScheduleOptions
@@ -40,6 +41,14 @@ _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_na
          "lr_scheduler_type", "lr_scheduler_kwargs", "train_sampling_strategy",
          "length_column_name", "label_names", "prediction_loss_only", "batch_eval_metrics",
          "eval_do_concat_batches", "neftune_noise_alpha", "use_liger_kernel")  # fmt: skip
+_SEEDS = 2**32  # what numpy's global generator takes
+# What transformers takes without a word and fails by later, or trains uphill by, with the least.
+_LEAST = {
+    "per_device_train_batch_size": 1,
+    "per_device_eval_batch_size": 1,
+    "gradient_accumulation_steps": 1,
+    "max_grad_norm": 0,
+}
 # Sections that only a run over a book has, and keys of data that only one over texts has.
 _ONLY_BOOKS = ("walk_forward", "backtest")
 _TEXT_KEYS = ("train", "validation", "test", "source", "text_column", "label_column", "template")
@@ -65,6 +74,15 @@ class RunConfig:
     name: str
     output_dir: str
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_seeds([self.seed])
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        if not 0 <= seed < _SEEDS:
+            raise ConfigError(f"seed={seed} needs to be from 0 to {_SEEDS - 1}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +222,7 @@ class StudyConfig:
                  if not isinstance(values, list) or not values]  # fmt: skip
         if not self.grid or empty or not self.seeds:
             raise ConfigError("needs a grid with a list of values for each key, and seeds")
+        _check_seeds(self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +340,11 @@ def _training(raw: Any, names: Sequence[str], errors: list[str]) -> Any:
     types = typing.get_type_hints(TrainingArguments)
     for key in [key for key in arguments if key in known]:
         arguments[key] = convert(types[key], arguments[key], f"training.{key}", errors)
+    errors += [
+        f"training.{key}: got {arguments[key]}; needs at least {least}"
+        for key, least in _LEAST.items()
+        if isinstance(arguments.get(key), int | float) and arguments[key] < least
+    ]
     return {"arguments": arguments, **own}
 
 
@@ -343,7 +367,24 @@ def _model_errors(raw: Any) -> list[str]:
 def _text_model_errors(raw: Any) -> list[str]:
     if not isinstance(raw, dict) or not isinstance(raw.get("config", {}), dict):
         return []  # build() says what is needed
-    return wrong_keys(raw.get("config", {}), has_weights=raw.get("pretrained") is not None)
+    given = raw.get("config", {})
+    wrong = wrong_keys(given, has_weights=raw.get("pretrained") is not None)
+    return wrong + [
+        f"model.config.{key}: {problem}"
+        for key, value in given.items()
+        if (problem := _wrong_type(key, value)) is not None
+    ]
+
+
+def _wrong_type(key: str, value: Any) -> str | None:
+    """What transformers says of a value that is none for the key of a LLaMA's config."""
+    try:
+        LlamaClassifierConfig(**{key: value})
+    except StrictDataclassFieldValidationError as error:
+        return str(error.__cause__)
+    except Exception:  # sizes that fit only together are looked at with the whole model
+        return None
+    return None
 
 
 def _stop_rule_errors(raw: Any) -> list[str]:

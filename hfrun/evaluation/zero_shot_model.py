@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from hfrun.errors import ModelError
-from hfrun.models.llama_weights import source_of
+from hfrun.models.llama_weights import source_of, unloaded
 from hfrun.models.model_folder import let_bars_pass
 from hfrun.text_config import TextModelConfig
 
@@ -40,9 +40,9 @@ def load_language_model(model: TextModelConfig, *, dtype: str = "float32") -> Pr
     try:
         pair: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except _UNREADABLE as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
-            f"model.pretrained={source}: no causal language model that can be loaded ({lines[0]})"
+            f"model.pretrained={source}: no causal language model that can be loaded: "
+            f"{unloaded(error)}"
         ) from error
     found, loaded = pair
     kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")

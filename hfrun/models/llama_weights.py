@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,12 +26,25 @@ def source_of(text: str) -> str:
     """A folder or hub id with its environment variables filled in.
 
     Raises:
-        ModelError: a variable that is not set.
+        ModelError: a variable that is not set, a file, or a path to nothing: no hub is asked for
+            what can be no id.
     """
     filled = os.path.expandvars(text)
     if "$" in filled:
         raise ModelError(
             f"{text}: the environment variable in it is not set; export it, or name the folder"
+        )
+    folder = Path(filled)
+    if folder.is_file():
+        raise ModelError(
+            f"{filled}: is a file; name the folder that it is in, and of a GGUF file its name as "
+            "model.gguf_file"
+        )
+    is_path = not filled or filled.startswith((".", "/")) or len(folder.parts) > 2
+    if not folder.is_dir() and (is_path or (len(folder.parts) == 2 and folder.parent.is_dir())):
+        raise ModelError(
+            f"{filled or repr(text)}: there is no such folder; a path is taken from the folder in "
+            "which the command is run"
         )
     return filled
 
@@ -47,9 +61,12 @@ def load_tokenizer(model: TextModelConfig) -> PreTrainedTokenizerBase:
         options = {"gguf_file": model.gguf_file} if is_gguf else {}
         return AutoTokenizer.from_pretrained(source, **options)
     except _UNREADABLE as error:
+        files = [path.name for path in Path(source).glob("*")]
+        is_bare = Path(source).is_dir() and not any("token" in name for name in files)
+        why = "it has no tokenizer.json" if is_bare and not is_gguf else _first_line(error)
         raise ModelError(
-            f"{source}: no tokenizer that can be loaded ({_first_line(error)}); name a folder or "
-            "hub id as model.tokenizer"
+            f"{source}: no tokenizer that can be loaded ({why}); name a folder or hub id as "
+            "model.tokenizer"
         ) from error
 
 
@@ -128,13 +145,20 @@ def _pretrained(model: TextModelConfig, chosen: Mapping[str, Any]) -> LlamaClass
                 source, config=config, dtype=torch.float32, output_loading_info=True, **gguf
             )
     except (*_UNREADABLE, ModelError) as error:
-        raise ModelError(f"model.pretrained={source}: {_first_line(error)}") from error
+        raise ModelError(f"model.pretrained={source}: {unloaded(error)}") from error
     new = set() if was_classifier else {"head.weight", "head.bias"}
     wrong = {*loaded["missing_keys"], *loaded["unexpected_keys"], *loaded["mismatched_keys"]} - new
     if wrong:
         raise ModelError(
             f"model.pretrained={source}: its weights do not fit its config ({len(wrong)}, such as "
             f"{sorted(map(str, wrong))[0]}); choose a whole model"
+        )
+    broken = [name for name, weight in classifier.named_parameters()
+              if not torch.isfinite(weight).all()]  # fmt: skip
+    if broken:
+        raise ModelError(
+            f"model.pretrained={source}: {len(broken)} of its weights hold values that are not "
+            f"finite, such as {broken[0]}; it was damaged, or its training diverged: choose another"
         )
     return classifier
 
@@ -284,6 +308,16 @@ def merge_lora(classifier: LlamaClassifier) -> None:
             if isinstance(child, LoraLayer):
                 child.merge()
                 setattr(module, name, child.get_base_layer())
+
+
+def unloaded(error: BaseException) -> str:
+    """Why weights could not be loaded, and what to do, where the library's words say neither."""
+    said = _first_line(error)
+    if isinstance(error, SafetensorError):
+        return f"its weights are cut off or damaged ({said}); fetch them again"
+    if "ignore_mismatched_sizes" in said:  # and then sends the reader to a table that is not shown
+        return "its weights have other sizes than its config says; choose a whole model"
+    return said
 
 
 def _first_line(error: BaseException) -> str:
