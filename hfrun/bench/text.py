@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast, set_s
 
 from hfrun.config import TextRunConfig, config_from
 from hfrun.data.text_batches import TextCollator, Tokens
-from hfrun.data.texts import TextPart, TextSplits, read_splits
+from hfrun.data.texts import read_splits
 from hfrun.errors import DataError
 from hfrun.text_trainer import TokenizedSplits, text_classifier, text_trainer, tokenize_splits
 from lob_backtest.bench import machine
@@ -165,18 +166,8 @@ def learn_tokenizer(texts: Sequence[str], folder: Path) -> Path:
 
 def _only(data: TokenizedSplits, chosen: np.ndarray) -> TokenizedSplits:
     """The same with some of the train texts."""
-    train, tokens = data.splits.train, data.tokens["train"]
-    part = TextPart(
-        texts=tuple(train.texts[i] for i in chosen),
-        labels=train.labels[chosen],
-        raw_labels=tuple(train.raw_labels[i] for i in chosen),
-    )
-    splits = TextSplits(
-        train=part,
-        validation=data.splits.validation,
-        test=data.splits.test,
-        label_names=data.splits.label_names,
-    )
+    tokens = data.tokens["train"]
+    splits = replace(data.splits, train=data.splits.train.take(chosen))
     of_part = Tokens(
         ids=tuple(tokens.ids[i] for i in chosen), full_length=tokens.full_length[chosen]
     )

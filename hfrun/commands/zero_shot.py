@@ -91,7 +91,7 @@ def _asked(config: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     asked = ask(
         load_language_model(config.model, dtype=arguments.dtype),
         tokenizer,
-        _selected(part, chosen),
+        part.take(chosen),
         label_names=splits.label_names,
         label_words=words,
         template=config.data.template,
@@ -115,16 +115,6 @@ def _drawn(n: int, most: int | None, rng: Any) -> Any:
     if most is None or most >= n:
         return np.arange(n)
     return np.sort(rng.choice(n, most, replace=False))
-
-
-def _selected(part: Any, rows: Any) -> Any:
-    from hfrun.data.texts import TextPart
-
-    return TextPart(
-        texts=tuple(part.texts[i] for i in rows),
-        labels=part.labels[rows],
-        raw_labels=tuple(part.raw_labels[i] for i in rows),
-    )
 
 
 def _at_least(least: int) -> Any:

@@ -51,6 +51,14 @@ class TextPart:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def take(self, numbers: IntArray) -> "TextPart":
+        """The texts of these numbers, ``(n,)`` from 0, in their order."""
+        return TextPart(
+            texts=tuple(self.texts[number] for number in numbers),
+            labels=self.labels[numbers],
+            raw_labels=tuple(self.raw_labels[number] for number in numbers),
+        )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TextSplits:
@@ -102,11 +110,7 @@ def with_known_labels(splits: TextSplits) -> TextSplits:
                 f"{name}: none of its {len(part)} texts has a known label; name the classes in "
                 "data.labels, or give labelled texts"
             )
-        parts[name] = TextPart(
-            texts=tuple(part.texts[number] for number in known),
-            labels=part.labels[known],
-            raw_labels=tuple(part.raw_labels[number] for number in known),
-        )
+        parts[name] = part.take(known)
     return replace(splits, **parts)
 
 

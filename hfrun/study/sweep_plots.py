@@ -16,7 +16,7 @@ _CURVES = (NARROW[0], 340)
 def trials_plot(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
     """A line a cell: each trial's score as a point, the mean as a bar."""
     metric = outcome["metric"]
-    rows = _by_score(outcome)[:MOST_ROWS]
+    rows = cells_by_score(outcome)[:MOST_ROWS]
     scores = {index: _scores(outcome, index) for index in rows}
     if not any(scores.values()):
         return None
@@ -146,11 +146,6 @@ def curves_plot(
     )
 
 
-def cells_by_score(outcome: Mapping[str, Any]) -> list[int]:
-    """The cells' indices, the best first."""
-    return _by_score(outcome)
-
-
 def _line(axes: Any, curve: Sequence[Mapping[str, Any]], key: str, **how: Any) -> None:
     points = [(point["epoch"], point[key]) for point in curve if point.get(key) is not None]
     if points:
@@ -164,7 +159,8 @@ def _chosen(axes: Any, trial: Mapping[str, Any], key: str, palette: Palette) -> 
         axes.plot([at[0]["epoch"]], [at[0][key]], "o", color=palette.accent, markersize=5)
 
 
-def _by_score(outcome: Mapping[str, Any]) -> list[int]:
+def cells_by_score(outcome: Mapping[str, Any]) -> list[int]:
+    """The cells' indices, the best first; those without a score come last."""
     sign = -1 if outcome["higher_is_better"] else 1
 
     def order(index: int) -> tuple[bool, float]:
