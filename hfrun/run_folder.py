@@ -16,15 +16,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfrun.config import AnyRunConfig, HfrunConfig, TextRunConfig, effective_yaml
+from hfrun.config import AnyRunConfig, HfrunConfig, ModelConfig, TextRunConfig, effective_yaml
 from hfrun.errors import WalkForwardError
 from hfrun.provenance import program_facts, provenance
-from hfrun.text_config import TextDataConfig
+from hfrun.text_config import TextDataConfig, TextModelConfig
 from lob_backtest.config import DataConfig
 from lob_backtest.files import read_json, sha256_of, write_json, write_text
 from lob_backtest.strict_yaml import as_dict
 
-_WEIGHTS = ("*.safetensors", "*.gguf", "config.json", "tokenizer.json")
+# What a model and its tokens are made of, of a folder's files.
+_WEIGHTS = ("*.safetensors", "*.gguf", "pytorch_model*.bin", "config.json", "tokenizer*",
+            "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")  # fmt: skip
 _BESIDE_A_RUN = ("book.parquet", "hub", "hf_home")  # what the demo puts there before its run
 
 
@@ -111,11 +113,12 @@ def run_identity(config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]])
     """Hash of all that a model depends on: not the folder, the name, the backtest or the hub.
 
     A book or texts in a file count by their content (``data``), wherever it lies; so do pretrained
-    weights in a folder, since other ones may come to lie there.
+    weights and a tokenizer in a folder, since other ones may come to lie there.
     """
     same_model = replace(
         config,
         data=_without_places(config.data),
+        model=_without_folders(config.model),
         run=replace(config.run, name="", output_dir=""),
         gates=type(config.gates)(),
         hub=type(config.hub)(),
@@ -143,9 +146,24 @@ def _without_places(data: DataConfig | TextDataConfig) -> DataConfig | TextDataC
     return replace(data, train="", validation="", test="")
 
 
-def _fingerprints(pretrained: str | None) -> dict[str, str] | None:
+def _without_folders(model: ModelConfig | TextModelConfig) -> ModelConfig | TextModelConfig:
+    """The section without where weights and tokenizer lie; a hub id is all that is known of it."""
+    places = {"pretrained": model.pretrained}
+    if isinstance(model, TextModelConfig):
+        places["tokenizer"] = model.tokenizer
+    without: dict[str, Any] = {name: "" for name, place in places.items() if _folder_of(place)}
+    return replace(model, **without)
+
+
+def _folder_of(pretrained: str | None) -> Path | None:
+    """The folder that is meant, if it is one."""
     folder = Path(os.path.expandvars(pretrained or ""))
-    if pretrained is None or not folder.is_dir():
+    return folder if pretrained and folder.is_dir() else None
+
+
+def _fingerprints(pretrained: str | None) -> dict[str, str] | None:
+    folder = _folder_of(pretrained)
+    if folder is None:
         return None
     files = [path for kind in _WEIGHTS for path in folder.glob(kind)]
     return {path.name: sha256_of(path) for path in sorted(files) if path.is_file()}
