@@ -39,7 +39,9 @@ def sweep_page(outcome: Mapping[str, Any]) -> str:
     """The whole page as HTML."""
     sections = [
         section("table", "Cells", "Means over the seeds with their standard deviation. The best "
-                "was chosen on validation; the test part is shown, and nothing was chosen by it.",
+                "was chosen on validation; the test part is shown, and nothing was chosen by it. "
+                "The deviation is that of the seeds alone; which samples are in the test part is "
+                "in the intervals of the trials below.",
                 _table(outcome)),
         section("result", "Result", "", _plots(outcome)),
         _curves(outcome),

@@ -86,7 +86,10 @@ def markdown_of(outcome: Mapping[str, Any]) -> str:
     seeds = ", ".join(str(seed) for seed in outcome["seeds"])
     words = [f"- {sentence(found)}" for found in outcome["findings"]]
     head = [outcome["question"], ""] if outcome["question"] else []
-    spread = f"Means over the seeds {seeds}, \u00b1 their standard deviation."
+    spread = (
+        f"Means over the seeds {seeds}, \u00b1 their standard deviation, which knows nothing of "
+        "the luck of which samples are in the test part."
+    )
     return "\n".join([*head, *lines, "", spread, "", *words]) + "\n"
 
 
