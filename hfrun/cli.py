@@ -18,14 +18,28 @@ from hfrun.commands import (
 )
 from hfrun.hub.commands import add_parser as add_hub_parser
 from hfrun.hub.environment import prepare_client
-from lob_backtest.command_line import EXIT_DONE, EXIT_GATES_FAILED, run_command
+from lob_backtest.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_GATES_FAILED, run_command
 from lob_backtest.errors import ConfigError
+
+_NO_ROOM = ("No space left on device", "File too large", "PytorchStreamWriter failed",
+            "inline_container.cc", "Disk quota exceeded")  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
     prepare_client()
-    return run_command(_parser(), argv)
+    try:
+        return run_command(_parser(), argv)
+    except Exception as error:
+        # torch and safetensors tell of a full disk in errors of their own
+        if not any(sign in str(error) for sign in _NO_ROOM):
+            raise
+        print(
+            "error: a checkpoint or model could not be written whole; free space on the disk, and "
+            "run the same command again: it goes on from the last whole checkpoint",
+            file=sys.stderr,
+        )
+        return EXIT_BAD_INPUT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,9 +96,12 @@ def _add_push(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from hfrun.commands.output import check_output
     from hfrun.runs import run_any
 
-    summary = run_any(_load(arguments))
+    config = _load(arguments)
+    check_output(Path(config.run.output_dir), named="run.output_dir")
+    summary = run_any(config)
     _print(summary, as_json=arguments.json)
     return EXIT_DONE  # the gates are shown, but a training was asked for, not a judgement
 

@@ -36,11 +36,14 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; a DataError after them says what stands against a training."""
+    from hfrun.commands.output import check_output
     from hfrun.config import TextRunConfig, load_config
     from hfrun.data.audit import require_clean, write_audit
     from hfrun.errors import DataError
     from lob_backtest.commands.tables import show
 
+    if arguments.output is not None:
+        check_output(arguments.output)
     config = load_config(arguments.config, arguments.overrides)
     if isinstance(config, TextRunConfig):
         if arguments.folds is not None:

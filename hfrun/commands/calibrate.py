@@ -24,12 +24,15 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge, write and print; exit code 0 whatever was found."""
+    from hfrun.commands.output import check_output
     from hfrun.evaluation.calibration import write_calibration
     from hfrun.evaluation.calibration_run import calibrate_run
     from hfrun.evaluation.calibration_words import calibration_text
 
-    calibration = calibrate_run(arguments.source)
     folder = arguments.output or arguments.source
+    if arguments.output is not None:
+        check_output(folder)
+    calibration = calibrate_run(arguments.source)
     write_calibration(calibration, folder)
     if arguments.json:
         print(json.dumps(calibration.as_dict(), indent=2))

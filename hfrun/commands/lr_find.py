@@ -30,8 +30,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Test, write and print; exit code 0 whether or not there is a suggestion."""
+    from hfrun.commands.output import check_output
     from hfrun.config import load_config
-    from hfrun.errors import TrainingError
     from hfrun.models.model_folder import let_bars_pass
     from hfrun.trainers import opened_trainer
     from hfrun.training.range_report import JSON_FILE, SVG_FILE, range_text, write_range_test
@@ -41,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = RangeOptions(**{name: value for name, value in given.items() if value is not None})
     config = load_config(arguments.config, arguments.overrides)
     folder = arguments.output or Path(f"{config.run.output_dir.rstrip('/')}-lr-find")
-    if folder.is_file():
-        raise TrainingError(f"{folder}: is a file; -o needs a folder")
+    check_output(folder)
     let_bars_pass()
     with opened_trainer(config) as trainer:
         test = range_test(trainer, options)

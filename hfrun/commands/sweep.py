@@ -24,12 +24,16 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run what is left of the sweep, and print its table; 2 where a trial ended with an error."""
+    from hfrun.commands.output import check_output
     from hfrun.study.sweep import run_sweep
     from hfrun.study.sweep_tables import markdown_of, text_of
     from lob_backtest.files import write_text
     from lob_backtest.strict_yaml import load_yaml
 
     raw = load_yaml(arguments.config, arguments.overrides)
+    folder = (raw.get("run") or {}).get("output_dir")
+    if isinstance(folder, str):
+        check_output(Path(folder), named="run.output_dir")
     sweep = run_sweep(raw, source=str(arguments.config))
     if arguments.markdown is not None:
         write_text(arguments.markdown, markdown_of(sweep.outcome))

@@ -38,13 +38,14 @@ def add_parser(commands: "Commands") -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from hfrun.commands.output import check_output
     from hfrun.config import TextRunConfig, load_config
     from lob_backtest.errors import ConfigError
 
     if arguments.scoring == "train_prior" and arguments.prior_texts == 0:
         raise ConfigError("--scoring train_prior needs --prior-texts of at least 1")
-    if arguments.output is not None and arguments.output.is_file():
-        raise ConfigError(f"{arguments.output}: is a file; -o needs a folder")
+    if arguments.output is not None:
+        check_output(arguments.output)
     config = load_config(arguments.config, arguments.overrides)
     if not isinstance(config, TextRunConfig):
         raise ConfigError(

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from hfrun.cli import main as hfrun
 from hfrun.config import StudyConfig
 from lob_backtest.errors import ConfigError
 from tests.hfrun.text_run_case import TextHome
@@ -126,3 +128,37 @@ def test_a_damaged_model_is_refused_with_what_is_wrong_and_what_to_do(
     assert len(errors) == 1
     assert DAMAGED[how] in errors[0]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("command", [
+    ("train", "run.output_dir=FILE/in"), ("lr-find", "-o", "FILE"), ("audit", "-o", "FILE/in"),
+    ("zero-shot", "-o", "FILE/in"), ("sweep", "run.output_dir=FILE/in", "study.grid.dropout=[0.1]"),
+], ids=lambda words: words[0])  # fmt: skip
+def test_a_file_in_place_of_a_folder_is_named_before_any_work(
+    texts: TextHome, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    name, *rest = (word.replace("FILE", str(file)) for word in command)
+    assert hfrun([name, str(texts.config), *rest]) == 2
+    captured = capsys.readouterr()
+    assert f"{file} is a file; " in captured.err
+    assert len(captured.err.splitlines()) == 1
+    assert (captured.out, file.read_text()) == ("", "mine")
+
+
+@pytest.mark.parametrize("room", [12_000, 40_000], ids=["model", "optimizer"])
+def test_a_full_disk_is_one_message_and_the_run_goes_on_once_there_is_room(
+    texts: TextHome, tmp_path: Path, capsys: pytest.CaptureFixture[str], room: int
+) -> None:
+    given = (*SHORT, f"run.output_dir={tmp_path}/run")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        code = texts.train(*given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    error = capsys.readouterr().err
+    assert (code, "Traceback" in error) == (2, False)
+    assert "free space on the disk" in error.splitlines()[-1]
+    assert texts.train(*given) == 0
