@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from hfrun.bench.page_sections import TEXTS, with_section_of
 from hfrun.bench.quality_cells import CellStore, Made, making_facts
 from hfrun.bench.quality_fits import OpenedBook, imported_book, made_baselines, made_model
 from hfrun.bench.quality_page import quality_page
@@ -258,7 +259,8 @@ def run_quality(bench: QualityBench, *, page: Path, json_path: Path | None = Non
             bench.make(tasks)
         finally:
             results = bench.results(tasks)
-            write_text(page, quality_page(results, left_out=bench.left_out))
+            text = quality_page(results, left_out=bench.left_out)
+            write_text(page, with_section_of(page, text, TEXTS))
             if json_path is not None:
                 write_json(json_path, [_plain(result) for result in results])
             announce(f"written to {page}")
