@@ -17,6 +17,6 @@ def check_output(folder: Path, *, named: str = "-o") -> None:
         place = place.parent
     inside = f"{folder}: " if place != folder else ""
     if not place.is_dir():
-        raise ConfigError(f"{inside}{place} is a file; {named} needs a new or empty folder")
+        raise ConfigError(f"{inside}{place} is a file; {named} needs a folder")
     if not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError(f"{inside}{place} may not be written to; {named} needs a folder of yours")

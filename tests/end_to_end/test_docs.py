@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from hfrun.cli import _parser
 from lob_backtest.cli import main as lob_backtest
+from lob_backtest.command_line import _parsed
 from lob_backtest.report import read_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,3 +76,34 @@ def test_no_torch_was_needed(followed: Path) -> None:
         "assert not {'torch', 'transformers', 'datasets'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=followed, check=True, capture_output=True)
+
+
+TEXT_PAGES = ("README.md", "docs/text.md", "docs/audit.md", "docs/lr_find.md", "docs/sweep.md",
+              "docs/zero_shot.md", "docs/calibration.md", "docs/weights.md", "docs/models.md",
+              "docs/text_data.md", "docs/text_report.md", "docs/schedules.md")  # fmt: skip
+COMMAND = re.compile(r"^(?:    )?(hfrun [^`\n]+?)(?:\s+#.*)?$", re.MULTILINE)
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """The commands of hfrun that a page's examples are made of, a word each."""
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    fenced = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
+    indented = "\n".join(line for line in text.splitlines() if line.startswith("    "))
+    return [
+        shlex.split(line.rstrip("&")) for line in COMMAND.findall(f"{fenced}\n{indented}")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", TEXT_PAGES)
+def test_every_command_on_a_page_about_texts_is_one_that_hfrun_takes(page: str) -> None:
+    for program, *words in commands_of(page):
+        assert program == "hfrun"
+        assert callable(_parsed(_parser(), words).run), words
+        for word in words:
+            if word.startswith("configs/"):
+                assert (ROOT / word).is_file(), word
+
+
+def test_the_overview_of_texts_has_commands_to_check() -> None:
+    named = {words[1] for words in commands_of("docs/text.md")}
+    assert {"audit", "lr-find", "throughput", "train", "sweep", "zero-shot", "push"} <= named
