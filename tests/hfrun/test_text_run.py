@@ -162,7 +162,7 @@ REFUSED = {
     "model.config.hidden_size=64": "model.config.hidden_size: comes from the weights",
     "model.config.poling=mean": "model.config.poling: unknown key; did you mean pooling?",
     "model.config.classifier_dropout=1.5": "classifier_dropout=1.5; needs 0 <= dropout < 1",
-    "model.pretrained=./nowhere": "./nowhere: no tokenizer that can be loaded",
+    "model.pretrained=./nowhere": "./nowhere: there is no such folder",
     "model.pretrained=${NOT_SET_ANYWHERE}": "the environment variable in it is not set",
     "training.per_device_train_batch_size=97": "an optimizer step takes 97 texts",
     "training.stretch=4": "training.stretch: unknown key",
