@@ -98,7 +98,10 @@ def _found_of_texts(report: dict[str, Any]) -> list[str]:
         lines[-1] += f"; with temperature {calibration['temperature']:.2f}: {calibration['claim']}"
     validation = report.get("validation")
     if validation is not None:
-        lines.append(f"  validation   accuracy {validation['accuracy']:.3f}, which chose")
+        accuracy = validation["accuracy"]
+        lines.append(
+            f"  validation   accuracy {accuracy:.3f}, of the texts that chose the checkpoint"
+        )
     return lines
 
 

@@ -232,7 +232,8 @@ def test_the_end_of_a_run_tells_of_texts_and_not_of_decisions() -> None:
     )
     assert lines[3].endswith("; with temperature 1.50: improved")
     assert (
-        lines[4] == f"  validation   accuracy {report['validation']['accuracy']:.3f}, which chose"
+        lines[4] == f"  validation   accuracy {report['validation']['accuracy']:.3f}, "
+        "of the texts that chose the checkpoint"
     )
     text = "\n".join(lines)
     assert "no sure lift over counted words" in text
