@@ -171,7 +171,6 @@ REFUSED = {
     "data.template=It was": "template='It was' needs {text} in it once",
     "data.max_length=0": "max_length=0 needs to be at least 1",
     "data.audit.accept={near_duplicate: 3}": "did you mean near_duplicates",
-    "stop_rules=[{rule: above, metric: eval_los, limit: 1}]": "eval_los",
     "training.metric_for_best_model=eval_acc": "no evaluation reports it",
 }
 

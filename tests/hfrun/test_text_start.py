@@ -71,6 +71,17 @@ def test_a_heads_rate_without_one_to_measure_it_by_is_refused(
     assert "needs a learning rate above 0" in refusal(home, tmp_path / "run", capsys, *given)
 
 
+def test_a_stop_rule_over_a_figure_that_no_evaluation_has_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = TextHome.make(tmp_path)
+    rules = "stop_rules: [{rule: above, metric: eval_los, limit: 1}]\n"
+    home.config.write_text(home.config.read_text(encoding="utf-8") + rules, encoding="utf-8")
+    said = refusal(home, tmp_path / "refused", capsys)
+    assert "eval_los" in said
+    assert "did you mean eval_loss" in said
+
+
 def test_adapters_leave_frozen_layers_as_they_are(
     home: TextHome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
