@@ -63,7 +63,7 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
     splits = read_splits(config.data)
     data = tokenize_splits(config, splits)
     audit = audit_of(config, data)
-    if state.is_main_process:
+    if state.is_main_process and not audit.stops:  # else the refusal says it
         announce(audit.brief())
     require_clean(audit)
     data = known_only(config, data)

@@ -73,7 +73,7 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
     folder = Path(config.run.output_dir)
     state = PartialState()
     audit = audit_books(book, prepared, window=config.data.window, accept=config.data.audit.accept)
-    if state.is_main_process:
+    if state.is_main_process and not audit.stops:  # else the refusal says it
         announce(audit.brief())
     require_clean(audit)
     check_trainable(config, prepared, levels=book.n_levels)

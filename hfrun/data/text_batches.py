@@ -57,11 +57,11 @@ def tokenize(
         DataError: the template alone is longer.
     """
     before, _, after = template.partition(TEXT_PLACE)
-    bare = len(tokenizer(f"{before}{after}")["input_ids"]) if before or after else 0
+    bare = len(tokenizer(f"{before}{after}")["input_ids"])
     if bare >= max_length:
         raise DataError(
-            f"data.template alone has {bare} tokens and data.max_length is {max_length}; no text "
-            "would be read: raise max_length or shorten the template"
+            f"data.template and the tokenizer's own marks have {bare} tokens and data.max_length "
+            f"is {max_length}; no text would be read: raise max_length or shorten the template"
         )
     if not texts:
         return Tokens(ids=(), full_length=np.zeros(0, dtype=np.int64))

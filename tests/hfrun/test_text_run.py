@@ -204,7 +204,7 @@ def test_a_template_longer_than_the_model_may_read_is_refused(
     finished: TextHome, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert finished.train("data.template='{text} It was'", "data.max_length=2") == 2
-    assert "data.template alone has 2 tokens and data.max_length is 2" in capsys.readouterr().err
+    assert "have 2 tokens and data.max_length is 2" in capsys.readouterr().err
 
 
 def test_other_texts_do_not_go_on_in_a_runs_folder(

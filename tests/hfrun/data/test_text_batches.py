@@ -68,7 +68,7 @@ def test_every_text_keeps_its_template_and_as_much_as_there_is_room_for(
 
 
 def test_a_template_that_leaves_no_room_is_refused() -> None:
-    with pytest.raises(DataError, match=r"alone has 4 tokens and data\.max_length is 4"):
+    with pytest.raises(DataError, match=r"have 4 tokens and data\.max_length is 4"):
         tokenize(["w1"], word_tokenizer(marks=True), template="{text} It was", max_length=4)
 
 

@@ -251,7 +251,7 @@ def test_some_texts_are_drawn_with_the_seed_and_no_prior_text_is_asked_about(
             "no causal language model that can be loaded",
         ),
         (["--scoring", "train_prior", "--prior-texts", "0"], "needs --prior-texts of at least 1"),
-        (["data.max_length=3"], "data.template alone has"),
+        (["data.max_length=3"], "data.template and the tokenizer"),
     ],
 )
 def test_what_cannot_be_asked_ends_in_one_message(
