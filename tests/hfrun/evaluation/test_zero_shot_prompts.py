@@ -139,7 +139,9 @@ def test_a_prompt_without_tokens_is_refused() -> None:
 
 def test_a_template_longer_than_the_limit_is_refused() -> None:
     words = label_tokens(WORDS, TOKENIZER, template=TEMPLATE)
-    with pytest.raises(DataError, match=r"data\.template and the tokenizer.s own marks have \d+ tokens"):
+    with pytest.raises(
+        DataError, match=r"data\.template and the tokenizer.s own marks have \d+ tokens"
+    ):
         prompts(TEXTS, TOKENIZER, words, template=TEMPLATE, max_length=3)
 
 
