@@ -110,13 +110,9 @@ class AuditReport:
         """For a terminal: a summary, and each finding with its examples."""
         sizes = ", ".join(f"{part} {size:,}" for part, size in self.sizes.items())
         lines = [f"{_UNITS[self.kind]}: {sizes}", self._summary()]
-        cases = self.errors
         for found in self.findings:
-            most = self.accepted.get(found.name, 0)
-            accepts = found.severity == "error" and 0 < cases[found.name] <= most
-            state = "accepted" if accepts else _WORDS[found.severity]
             where = f"  ({', '.join(found.parts)})" if found.parts else ""
-            lines += ["", f"{state:<8}  {found.name}  {found.count:,}{where}"]
+            lines += ["", f"{self._state(found):<8}  {found.name}  {found.count:,}{where}"]
             lines += [f"          {found.message}"]
             lines += [f"            {example}" for example in found.examples]
         return "\n".join(lines)
@@ -127,8 +123,14 @@ class AuditReport:
         for found in self.findings:
             if found.severity != "info":
                 where = f" ({', '.join(found.parts)})" if found.parts else ""
-                told.append(f"  {_WORDS[found.severity]} {found.name}{where}: {found.message}")
+                told.append(f"  {self._state(found)} {found.name}{where}: {found.message}")
         return "\n".join(told)
+
+    def _state(self, found: Finding) -> str:
+        """Its severity in a word; an error that the config accepts is called that."""
+        cases, most = self.errors[found.name], self.accepted.get(found.name, 0)
+        is_accepted = found.severity == "error" and 0 < cases <= most
+        return "accepted" if is_accepted else _WORDS[found.severity]
 
     def _summary(self) -> str:
         counts = Counter(found.severity for found in self.findings)
