@@ -72,14 +72,14 @@ def holdout_of(config: HfrunConfig, book: Book) -> Prepared:
 def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
     folder = Path(config.run.output_dir)
     state = PartialState()
-    audit = audit_books(book, prepared, window=config.data.window, accept=config.data.audit.accept)
-    if state.is_main_process and not audit.stops:  # else the refusal says it
-        announce(audit.brief())
-    require_clean(audit)
     check_trainable(config, prepared, levels=book.n_levels)
     check_rules(config.gates, baselines=BASELINES)
     if config.hub.push:
         check_destination(destination(config.hub))
+    audit = audit_books(book, prepared, window=config.data.window, accept=config.data.audit.accept)
+    if state.is_main_process and not audit.stops:  # else the refusal says it
+        announce(audit.brief())
+    require_clean(audit)
     data = [book_fingerprint(config.data.book, book)]
     if state.is_main_process:
         claim_run_folder(folder, config, kind=kind, data=data)

@@ -49,6 +49,7 @@ def test_the_run_folder_is_complete(run_folder: Path) -> None:
     expected = {
         "config.yaml", "run.json", "metrics.jsonl", "grad_norm.jsonl", "predictions.parquet",
         "validation_predictions.parquet", "model", "report", "baselines", "figures.json",
+        "audit.json", "audit.txt", "calibration.json", "reliability.png", "reliability.svg",
     }  # fmt: skip
     names = {path.name for path in run_folder.iterdir() if not path.name.startswith("checkpoint-")}
     assert names == expected

@@ -135,11 +135,13 @@ def test_the_written_audit_is_the_report(tmp_path: Path) -> None:
 def test_a_training_begins_with_a_line_for_each_error_and_warning() -> None:
     assert report(duplicates_across_splits=3, constant_label=1).brief().splitlines() == [
         "audit found: 3 errors, 1 warning, 0 notes; all errors are accepted",
-        "  error duplicates_across_splits (train, validation): 1 of them",
-        "  error duplicates_across_splits (train, test): 2 of them",
-        "  error constant_label (test): 1 of them",
+        "  accepted duplicates_across_splits (train, validation): 1 of them",
+        "  accepted duplicates_across_splits (train, test): 2 of them",
+        "  accepted constant_label (test): 1 of them",
         "  warning label_shift (train, test): 1 of them",
     ]
+    stopped = report(duplicates_across_splits=2, constant_label=1).brief().splitlines()
+    assert [line.split()[0] for line in stopped[1:]] == ["error", "error", "accepted", "warning"]
 
 
 def test_a_stop_is_a_users_error_without_a_traceback() -> None:
