@@ -9,6 +9,7 @@ interrupted run goes on from its newest whole checkpoint; a finished one is only
 
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from accelerate import PartialState
 from transformers import set_seed
 
 from hfrun.config import TextRunConfig, effective_yaml
-from hfrun.data.audit import audit_texts, require_clean, write_audit
+from hfrun.data.audit import AuditReport, audit_texts, require_clean, write_audit
+from hfrun.data.text_batches import TextCollator, Tokens
 from hfrun.data.texts import TextPart, TextSplits, read_splits, with_known_labels
 from hfrun.evaluation.calibration import calibrate, write_calibration
 from hfrun.evaluation.text_baselines import BASELINES, text_baselines
@@ -45,7 +47,6 @@ from hfrun.text_trainer import (
     TokenizedSplits,
     start_head_bias,
     text_classifier,
-    text_collator,
     text_trainer,
     tokenize_splits,
 )
@@ -62,7 +63,7 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
     state = PartialState()
     splits = read_splits(config.data)
     data = tokenize_splits(config, splits)
-    audit = audit_of(config, data)
+    audit = audit_of(config, splits, data.tokens)
     if state.is_main_process and not audit.stops:  # else the refusal says it
         announce(audit.brief())
     require_clean(audit)
@@ -98,11 +99,17 @@ def known_only(config: TextRunConfig, data: TokenizedSplits) -> TokenizedSplits:
     return tokenize_splits(config, known)
 
 
-def audit_of(config: TextRunConfig, data: TokenizedSplits) -> Any:
-    """What the data audit finds in the parts, and which of it the config accepts."""
+def audit_of(
+    config: TextRunConfig, splits: TextSplits, tokens: Mapping[str, Tokens] | None
+) -> AuditReport:
+    """What the data audit finds in the parts, and which of it the config accepts.
+
+    Without tokens only the truncation is not looked at.
+    """
+    counts = {name: part.full_length for name, part in tokens.items()} if tokens else None
     return audit_texts(
-        data.splits,
-        token_counts={name: tokens.full_length for name, tokens in data.tokens.items()},
+        splits,
+        token_counts=counts,
         max_length=config.data.max_length,
         accept=config.data.audit.accept,
     )
@@ -146,7 +153,7 @@ def fit_texts(config: TextRunConfig, data: TokenizedSplits, files: FoldFiles) ->
         probabilities = predict_tokens(
             trained,
             data.tokens[part],
-            text_collator(data.tokenizer),
+            TextCollator.of(data.tokenizer),
             label=f"predicting {part}",
         )
         table = predictions_of(data.splits.parts()[part], data.splits, probabilities)

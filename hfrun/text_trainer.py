@@ -102,17 +102,12 @@ def start_head_bias(model: LlamaClassifier, data: TokenizedSplits, *, seed: int)
         full_length=tokens.full_length[chosen],
     )
     found = predict_tokens(
-        model, some, text_collator(data.tokenizer), label="reading some train texts"
+        model, some, TextCollator.of(data.tokenizer), label="reading some train texts"
     )
     counts = np.bincount(labels[labels >= 0], minlength=model.config.num_labels) + 1.0
     bias = np.log(counts / counts.sum()) - np.log(found.mean(axis=0))
     with torch.no_grad():
         model.head.bias += torch.from_numpy(bias - bias.mean()).to(model.head.bias)
-
-
-def text_collator(tokenizer: PreTrainedTokenizerBase) -> TextCollator:
-    """Pads as the tokenizer does; one without a padding token is as good as any other."""
-    return TextCollator(pad_id=tokenizer.pad_token_id or 0, side=tokenizer.padding_side)
 
 
 def text_trainer(
@@ -150,7 +145,7 @@ def text_trainer(
         args=arguments,
         train_dataset=token_dataset(data.tokens["train"], train.labels),
         eval_dataset=token_dataset(data.tokens["validation"], data.splits.validation.labels),
-        data_collator=text_collator(data.tokenizer),
+        data_collator=TextCollator.of(data.tokenizer),
         train_sampler=sampler,
         compute_metrics=compute_metrics,
         callbacks=scheduled_values(config),

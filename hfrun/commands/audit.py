@@ -64,26 +64,20 @@ def audit_config_texts(config: "TextRunConfig") -> "AuditReport":
     Where the model's tokenizer is not at hand, only the truncation is not looked at: data can be
     audited before there are weights.
     """
-    from hfrun.data.audit import audit_texts
     from hfrun.data.texts import read_splits
     from hfrun.errors import ModelError
+    from hfrun.text_run import audit_of
     from hfrun.text_trainer import tokenize_splits
     from lob_backtest.errors import ConfigError
     from lob_backtest.progress import announce
 
     splits = read_splits(config.data)
-    token_counts = None
+    tokens = None
     try:
         tokens = tokenize_splits(config, splits).tokens
-        token_counts = {name: part.full_length for name, part in tokens.items()}
     except (ModelError, ConfigError) as error:
         announce(f"truncation is not looked at, for want of a tokenizer: {error}")
-    return audit_texts(
-        splits,
-        token_counts=token_counts,
-        max_length=config.data.max_length,
-        accept=config.data.audit.accept,
-    )
+    return audit_of(config, splits, tokens)
 
 
 def audit_config_book(config: "HfrunConfig", *, folds: str | None) -> "AuditReport":

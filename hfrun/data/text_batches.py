@@ -112,6 +112,11 @@ class TextCollator:
         self.pad_id = pad_id
         self.side = side
 
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerBase) -> "TextCollator":
+        """Pads as the tokenizer does; without a padding token any is as good."""
+        return cls(pad_id=tokenizer.pad_token_id or 0, side=tokenizer.padding_side)
+
     def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """``input_ids`` and ``attention_mask`` ``(B, T)``, and ``labels`` ``(B,)`` where given."""
         longest = max(len(sample["input_ids"]) for sample in samples)

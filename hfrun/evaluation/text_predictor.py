@@ -92,7 +92,7 @@ def predict_texts(run: Path, file: Path, output: Path, *, is_plain: bool = False
     tokens = tokenize(
         part.texts, tokenizer, template=config.data.template, max_length=config.data.max_length
     )
-    collator = TextCollator(pad_id=tokenizer.pad_token_id or 0, side=tokenizer.padding_side)
+    collator = TextCollator.of(tokenizer)
     table = TextPredictions(
         texts=part.texts,
         labels=part.labels,
