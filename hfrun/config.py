@@ -19,6 +19,7 @@ from transformers import TrainingArguments
 from hfrun.models.book_config import FROM_THE_DATA
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig, wrong_keys
 from hfrun.models.registry import BOOK_MODELS
+from hfrun.study_config import StudyConfig, check_seeds
 from hfrun.text_config import TextDataConfig, TextModelConfig
 from hfrun.training.schedules import ScheduleOptions
 from hfrun.training.stop_rules import stop_rules_from
@@ -41,7 +42,6 @@ _OURS = ("output_dir", "seed", "data_seed", "remove_unused_columns", "logging_na
          "lr_scheduler_type", "lr_scheduler_kwargs", "train_sampling_strategy",
          "length_column_name", "label_names", "prediction_loss_only", "batch_eval_metrics",
          "eval_do_concat_batches", "neftune_noise_alpha", "use_liger_kernel")  # fmt: skip
-_SEEDS = 2**32  # what numpy's global generator takes
 # What transformers takes without a word and fails by later, or trains uphill by, with the least.
 _LEAST = {
     "per_device_train_batch_size": 1,
@@ -69,20 +69,22 @@ _INSTEAD = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What the run is called, where it is written, and its seed."""
+    """What the run is called, where it is written, its seed, and its place in the tuning diary.
+
+    ``question`` is what the run is to find out, ``parent`` the folder of the run it was changed
+    from (default: the run before it in the diary). ``diary`` writes HISTORY.md beside the run's
+    folder when it ends.
+    """
 
     name: str
     output_dir: str
     seed: int = 0
+    question: str = ""
+    parent: str | None = None
+    diary: bool = True
 
     def __post_init__(self) -> None:
-        _check_seeds([self.seed])
-
-
-def _check_seeds(seeds: Sequence[int]) -> None:
-    for seed in seeds:
-        if not 0 <= seed < _SEEDS:
-            raise ConfigError(f"seed={seed} needs to be from 0 to {_SEEDS - 1}")
+        check_seeds([self.seed])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,26 +205,6 @@ class HubConfig:
     def __post_init__(self) -> None:
         if self.push and self.repo is None:
             raise ConfigError("push: true needs repo: NAMESPACE/NAME")
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudyConfig:
-    """A sweep: every combination of the ``grid``'s values, each with every seed, as runs.
-
-    A key is ``section.key`` of the config, or ``dropout`` or ``weight_decay``, which are set
-    through their callbacks: a number for the whole run, or a schedule within it.
-    """
-
-    grid: dict[str, list[Any]]
-    seeds: list[int] = field(default_factory=lambda: [0])
-    question: str = ""
-
-    def __post_init__(self) -> None:
-        empty = [key for key, values in self.grid.items()
-                 if not isinstance(values, list) or not values]  # fmt: skip
-        if not self.grid or empty or not self.seeds:
-            raise ConfigError("needs a grid with a list of values for each key, and seeds")
-        _check_seeds(self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)

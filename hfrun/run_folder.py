@@ -16,7 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfrun.config import AnyRunConfig, HfrunConfig, ModelConfig, TextRunConfig, effective_yaml
+from hfrun.config import (
+    AnyRunConfig,
+    HfrunConfig,
+    ModelConfig,
+    RunConfig,
+    TextRunConfig,
+    effective_yaml,
+)
 from hfrun.errors import WalkForwardError
 from hfrun.provenance import program_facts, provenance
 from hfrun.text_config import TextDataConfig, TextModelConfig
@@ -119,7 +126,7 @@ def run_identity(config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]])
         config,
         data=_without_places(config.data),
         model=_without_folders(config.model),
-        run=replace(config.run, name="", output_dir=""),
+        run=RunConfig(name="", output_dir="", seed=config.run.seed),
         gates=type(config.gates)(),
         hub=type(config.hub)(),
         study=None,

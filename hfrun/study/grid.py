@@ -58,7 +58,8 @@ def trial_config(
         config["hub"]["push"] = False
     for key, value in values.items():
         _put(config, _path_of(key), _value_of(key, value), key)
-    config["run"] = {**(config.get("run") or {}), "name": name, "output_dir": folder, "seed": seed}
+    ours = {"name": name, "output_dir": folder, "seed": seed, "parent": None, "diary": False}
+    config["run"] = {**(config.get("run") or {}), **ours}
     return config
 
 

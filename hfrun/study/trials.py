@@ -131,7 +131,7 @@ def trial_identity(config: Mapping[str, Any]) -> str:
     """Hash of what a trial's figures depend on: its config without name, folder, gates and hub."""
     same = {name: part for name, part in config.items() if name not in ("gates", "hub", "study")}
     run = dict(same.get("run") or {})
-    same["run"] = {key: run[key] for key in run if key not in ("name", "output_dir")}
+    same["run"] = {"seed": run.get("seed", 0)}
     return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,0 +1,1 @@
+"""The tuning diary: one entry a run, made from its log."""

@@ -1,0 +1,1 @@
+"""Stop rules, diagnosis and gates on recorded runs: what they would have said, and when."""
