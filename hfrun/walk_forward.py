@@ -8,6 +8,7 @@ stopped. The baselines see the same decisions, labels and folds as the model.
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,18 @@ from lob_backtest.progress import announce
 from lob_backtest.report import write_report
 from lob_backtest.walk_forward import score
 
+# Told of each fold when it is fitted; what it raises ends the run.
+AfterFold = Callable[[FoldFiles], None]
 
-def run_walk_forward(config: HfrunConfig) -> Summary | None:
+
+def run_walk_forward(config: HfrunConfig, *, after_fold: AfterFold | None = None) -> Summary | None:
     """Fit and predict every fold, then score and judge; None on all but the main process."""
     judge = config.judge  # an incomplete config ends here, before anything is written
     book = open_book(config.data.book, mapped=True)
     prepared = prepare(
         book, data=judge.data, walk_forward=judge.walk_forward, backtest=judge.backtest
     )
-    return _run(config, book, prepared, kind="walk-forward")
+    return _run(config, book, prepared, kind="walk-forward", after_fold=after_fold)
 
 
 def run_training(config: HfrunConfig) -> Summary | None:
@@ -69,7 +73,14 @@ def holdout_of(config: HfrunConfig, book: Book) -> Prepared:
     )
 
 
-def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> Summary | None:
+def _run(
+    config: HfrunConfig,
+    book: Book,
+    prepared: Prepared,
+    *,
+    kind: str,
+    after_fold: AfterFold | None = None,
+) -> Summary | None:
     folder = Path(config.run.output_dir)
     state = PartialState()
     check_trainable(config, prepared, levels=book.n_levels)
@@ -86,7 +97,7 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
     alone = sole_use(folder, what="another run") if state.is_main_process else nullcontext()
     with alone:
         state.wait_for_everyone()
-        fitted = _fit(config, book, prepared, folder, kind=kind)
+        fitted = _fit(config, book, prepared, folder, kind=kind, after_fold=after_fold)
         # The others end here; a group whose members leave one by one may abort the last of them.
         state.wait_for_everyone()
         state.destroy_process_group()
@@ -100,7 +111,13 @@ def _run(config: HfrunConfig, book: Book, prepared: Prepared, *, kind: str) -> S
 
 
 def _fit(
-    config: HfrunConfig, book: Book, prepared: Prepared, folder: Path, *, kind: str
+    config: HfrunConfig,
+    book: Book,
+    prepared: Prepared,
+    folder: Path,
+    *,
+    kind: str,
+    after_fold: AfterFold | None,
 ) -> list[FoldFiles]:
     """Fit and predict each fold that is not complete yet."""
     fitted = []
@@ -110,6 +127,8 @@ def _fit(
             announce(f"fold {number} of {len(prepared.folds)}: training in {files.folder}")
             fit_fold(config, book, prepared, fold, files)
         fitted.append(files)
+        if after_fold is not None:
+            after_fold(files)
     return fitted
 
 
