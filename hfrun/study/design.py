@@ -1,0 +1,190 @@
+"""The trials of the exploration, all made at once before the first of them runs.
+
+    round 1   point (0.21, 0.83)   in every cell, in a seeded order
+    round 2   point (0.71, 0.33)   in every cell ...
+    last      as many cells of it as the budget has left, drawn by lot
+
+Every cell gets the same nuisance points and their turns alternate, so wherever a study is stopped
+no scientific value has been searched better than another by more than one trial. The points are a
+low-discrepancy sequence: every stretch of it covers the space evenly, with no plan of how long it
+will be.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hfrun.study.space import Parameter, Space, canonical
+from lob_backtest.errors import ConfigError
+
+Kind = Literal["sobol", "halton", "random", "grid"]
+_MOST_REPEATS = 64  # times the points of a cell that are drawn where drawn values repeat
+
+
+def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str, Any]]:
+    """The values of each trial, in the order in which they are to be run.
+
+    Args:
+        space: what is varied.
+        trials: of all cells together.
+        kind: "sobol" (scrambled, the start of a sequence of the next power of 2 points), "halton"
+            (scrambled), "random" or "grid" (all listed values, and evenly spaced ones of ranges,
+            bounds included, as many as the budget carries).
+        seed: of the scrambling and of the order.
+
+    Returns:
+        Scientific values and the nuisance ones that are set. No trial twice: there are fewer than
+        ``trials`` where a grid fits in them, or a cell has no more values to try.
+
+    Raises:
+        ConfigError: a grid of the listed values alone that the budget does not carry.
+
+    References: Sobol' (1967); Matousek (1998), On the L2-discrepancy for anchored boxes, J.
+    Complexity 14 (the scrambling, with a digital shift); Owen (2017), A randomized Halton
+    algorithm in R, arXiv:1706.02808.
+    """
+    for_points, for_order = np.random.SeedSequence(seed).spawn(2)
+    order = np.random.default_rng(for_order)
+    if kind == "grid":
+        return _grid(space, trials, order)
+    cells = space.cells()
+    share = -(-trials // len(cells))
+    drawn: list[set[str]] = [set() for _ in cells]
+    found: list[dict[str, Any]] = []
+    for point in points(space.nuisance, least=share, kind=kind, seed=for_points):
+        for index in order.permutation(len(cells)):
+            values = space.values(cells[index], point)
+            if len(drawn[index]) < share and canonical(values) not in drawn[index]:
+                drawn[index].add(canonical(values))
+                found.append(values)
+        if all(len(each) >= share for each in drawn):
+            break
+    return found[:trials]
+
+
+def points(
+    parameters: Sequence[Parameter],
+    *,
+    least: int,
+    kind: Literal["sobol", "halton", "random"],
+    seed: int | np.random.SeedSequence,
+) -> Iterator[Sequence[float]]:
+    """Positions ``(D,)`` of a sequence, far more than ``least``, then all of a finite space."""
+    if not parameters:
+        yield ()
+        return
+    total, drawn = 1 << max(least - 1, 0).bit_length(), 0
+    draw = _sequence(len(parameters), kind, seed)
+    while drawn < least * _MOST_REPEATS:
+        yield from draw(total - drawn).tolist()
+        total, drawn = 2 * total, total
+    levels = [parameter.levels for parameter in parameters]
+    known = [level for level in levels if level is not None]
+    if len(known) == len(levels):
+        for corner in itertools.product(*(range(level) for level in known)):
+            yield [_middle(parameters[i], place) for i, place in enumerate(corner)]
+
+
+def _middle(parameter: Parameter, place: int) -> float:
+    """The position of the value that has this place among a finite parameter's."""
+    if parameter.values is not None:
+        return parameter.unit(parameter.values[place])
+    assert parameter.low is not None
+    return parameter.unit(parameter.low + place)
+
+
+def _sequence(
+    dimensions: int, kind: Literal["sobol", "halton", "random"], seed: int | np.random.SeedSequence
+) -> Any:
+    """A function of n that draws the next n points ``(n, D)``."""
+    rng = np.random.default_rng(seed)
+    if kind == "random":
+        return lambda n: rng.random((n, dimensions))
+    from scipy.stats import qmc
+
+    if kind == "halton":
+        return qmc.Halton(dimensions, scramble=True, rng=rng).random
+    # whole powers of 2 at a time: only so are they balanced, and scipy warns of anything else
+    return qmc.Sobol(dimensions, scramble=True, rng=rng).random
+
+
+# ---- grid ----
+
+
+def _grid(space: Space, trials: int, order: np.random.Generator) -> list[dict[str, Any]]:
+    """Whole grids only: as many levels of each range as fit, the fewest first."""
+    counts = {each.key: 1 for each in space.nuisance if each.values is None}
+    held = _combinations(space, counts, trials)
+    if held is None:
+        raise ConfigError(
+            f"study.budget.trials={trials}: a grid of the listed values needs more; raise it, "
+            "leave out values, or choose design: sobol"
+        )
+    growing = list(counts)
+    levels = {each.key: each.levels for each in space.nuisance}
+    while growing:
+        key = min(growing, key=lambda name: counts[name])
+        larger = {**counts, key: counts[key] + 1}
+        most = levels[key]
+        more = None
+        if most is None or larger[key] <= most:
+            more = _combinations(space, larger, trials)
+        if more is None or (most is None and larger[key] > trials):
+            growing.remove(key)
+        else:
+            counts, held = larger, more
+    return _by_rounds(space, held, order)
+
+
+def _combinations(
+    space: Space, counts: Mapping[str, int], most: int
+) -> list[list[dict[str, Any]]] | None:
+    """For each cell all combinations of those that are set; None where they are too many."""
+    levels = {each.key: _levels(each, counts.get(each.key, 0)) for each in space.nuisance}
+    found: list[list[dict[str, Any]]] = []
+    for cell in space.cells():
+        held = [dict(cell)]
+        for parameter in space.nuisance:
+            held = [
+                {**values, parameter.key: level} if level is not _NOT_SET else values
+                for values in held
+                for level in (
+                    levels[parameter.key] if space.is_set(parameter, values) else [_NOT_SET]
+                )
+            ]
+            if len(held) > most:
+                return None
+        found.append(held)
+    return found if sum(len(held) for held in found) <= most else None
+
+
+_NOT_SET = object()
+
+
+def _levels(parameter: Parameter, count: int) -> list[Any]:
+    """Evenly spaced values on its own scale, both bounds among them; one alone is the middle."""
+    if parameter.values is not None:
+        return list(parameter.values)
+    if parameter.levels is not None and count >= parameter.levels:
+        assert parameter.low is not None
+        return [int(parameter.low) + place for place in range(parameter.levels)]
+    places: npt.NDArray[np.float64] = np.linspace(0, 1, count) if count > 1 else np.array([0.5])
+    held = [parameter.at(place) for place in places.tolist()]
+    return list(dict.fromkeys(held))
+
+
+def _by_rounds(
+    space: Space, held: Sequence[Sequence[Mapping[str, Any]]], order: np.random.Generator
+) -> list[dict[str, Any]]:
+    """The same nuisance values in every cell that has them, then the next, in a seeded order."""
+    rounds: dict[str, list[dict[str, Any]]] = {}
+    for cell in held:
+        for values in cell:
+            own = {key: value for key, value in values.items() if key not in space.scientific}
+            rounds.setdefault(canonical(own), []).append(dict(values))
+    texts = list(rounds)
+    turns = [rounds[texts[place]] for place in order.permutation(len(texts))]
+    return [turn[place] for turn in turns for place in order.permutation(len(turn))]
