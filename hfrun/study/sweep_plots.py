@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from hfrun.study.course_plot import course_limits, course_plot
 from hfrun.study.sweep_tables import title
-from lob_backtest.report.plots.drawing import DASHED, NARROW, WIDE, Palette, Plot, dress, new_figure
+from lob_backtest.report.plots.drawing import NARROW, WIDE, Palette, Plot, dress, new_figure
 
 MOST_ROWS = 40  # cells of the plot of all trials
 _NAME_LENGTH = 26
-_CURVES = (NARROW[0], 340)
 
 
 def trials_plot(outcome: Mapping[str, Any], palette: Palette) -> Plot | None:
@@ -97,21 +97,7 @@ def factor_plot(outcome: Mapping[str, Any], key: str, palette: Palette) -> Plot 
 
 def curve_limits(outcome: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """One range of losses and of accuracies for all cells, so that their curves compare."""
-    limits = {}
-    for name, kinds in (("loss", ("train_cross_entropy", "eval_loss")),
-                        ("accuracy", ("train_accuracy", "eval_accuracy"))):  # fmt: skip
-        found = [
-            point[kind]
-            for trial in outcome["trials"]
-            if trial["status"] == "done"
-            for point in trial["curve"]
-            for kind in kinds
-            if point.get(kind) is not None
-        ]
-        if found:
-            room = 0.05 * (max(found) - min(found)) or 0.05
-            limits[name] = (min(found) - room, max(found) + room)
-    return limits
+    return course_limits([trial for trial in outcome["trials"] if trial["status"] == "done"])
 
 
 def curves_plot(
@@ -120,43 +106,10 @@ def curves_plot(
     limits: Mapping[str, tuple[float, float]],
     palette: Palette,
 ) -> Plot | None:
-    """A cell's course: cross-entropy above, accuracy below; validation full, train dashed."""
-    trials = [outcome["trials"][number] for number in outcome["cells"][index]["trials"]]
-    trials = [trial for trial in trials if trial["curve"]]
-    if not trials:
-        return None
-    figure = new_figure(_CURVES)
-    above, below = figure.subplots(2, 1, sharex=True)
-    for axes, name, train, evaluated in (
-        (above, "loss", "train_cross_entropy", "eval_loss"),
-        (below, "accuracy", "train_accuracy", "eval_accuracy"),
-    ):
-        dress(axes, "cross-entropy" if name == "loss" else name, palette)
-        for trial in trials:
-            _line(axes, trial["curve"], train, color=palette.muted, linestyle=DASHED)
-            _line(axes, trial["curve"], evaluated, color=palette.accent, linewidth=1.8)
-            _chosen(axes, trial, evaluated, palette)
-        if name in limits:
-            axes.set_ylim(*limits[name])
-    below.set_xlabel("epoch")
-    below.locator_params(axis="x", nbins=8, integer=True)
-    return Plot(
-        figure=figure,
-        label=f"Cross-entropy and accuracy by epoch with {outcome['cells'][index]['label']}",
-    )
-
-
-def _line(axes: Any, curve: Sequence[Mapping[str, Any]], key: str, **how: Any) -> None:
-    points = [(point["epoch"], point[key]) for point in curve if point.get(key) is not None]
-    if points:
-        axes.plot(*zip(*points, strict=True), **{"linewidth": 1.2, **how})
-
-
-def _chosen(axes: Any, trial: Mapping[str, Any], key: str, palette: Palette) -> None:
-    """A dot where the checkpoint was chosen."""
-    at = [point for point in trial["curve"] if point["step"] == trial["validation"].get("step")]
-    if at and at[0].get(key) is not None:
-        axes.plot([at[0]["epoch"]], [at[0][key]], "o", color=palette.accent, markersize=5)
+    """A cell's course, a line a seed."""
+    cell = outcome["cells"][index]
+    trials = [outcome["trials"][number] for number in cell["trials"]]
+    return course_plot(trials, limits, palette, label=cell["label"])
 
 
 def cells_by_score(outcome: Mapping[str, Any]) -> list[int]:
