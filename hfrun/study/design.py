@@ -11,7 +11,7 @@ will be.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -54,7 +54,9 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
     share = -(-trials // len(cells))
     drawn: list[set[str]] = [set() for _ in cells]
     found: list[dict[str, Any]] = []
-    for point in points(space.nuisance, least=share, kind=kind, seed=for_points):
+    ahead = sequence(len(space.nuisance), kind=kind, seed=for_points, first=share)
+    few = itertools.islice(ahead, share * _MOST_REPEATS)
+    for point in itertools.chain(few, every_point(space.nuisance)):
         for index in order.permutation(len(cells)):
             values = space.values(cells[index], point)
             if len(drawn[index]) < share and canonical(values) not in drawn[index]:
@@ -65,50 +67,51 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
     return found[:trials]
 
 
-def points(
-    parameters: Sequence[Parameter],
+def sequence(
+    dimensions: int,
     *,
-    least: int,
     kind: Literal["sobol", "halton", "random"],
     seed: int | np.random.SeedSequence,
+    first: int,
 ) -> Iterator[Sequence[float]]:
-    """Positions ``(D,)`` of a sequence, far more than ``least``, then all of a finite space."""
-    if not parameters:
-        yield ()
-        return
-    total, drawn = 1 << max(least - 1, 0).bit_length(), 0
-    draw = _sequence(len(parameters), kind, seed)
-    while drawn < least * _MOST_REPEATS:
+    """Endless positions ``(D,)``; the same ones however many are ``first`` drawn in one go."""
+    draw = _drawer(dimensions, kind, seed)
+    total, drawn = 1 << max(first - 1, 0).bit_length(), 0
+    while True:
+        # whole powers of 2: only so is Sobol's sequence balanced, and scipy warns of anything else
         yield from draw(total - drawn).tolist()
         total, drawn = 2 * total, total
-    levels = [parameter.levels for parameter in parameters]
-    known = [level for level in levels if level is not None]
-    if len(known) == len(levels):
-        for corner in itertools.product(*(range(level) for level in known)):
-            yield [_middle(parameters[i], place) for i, place in enumerate(corner)]
+
+
+def every_point(parameters: Sequence[Parameter]) -> Iterator[Sequence[float]]:
+    """A position ``(D,)`` for each combination of values; none where one is continuous."""
+    held = [[] if each.levels is None else range(each.levels) for each in parameters]
+    for places in itertools.product(*held):
+        yield [_middle(parameter, i) for parameter, i in zip(parameters, places, strict=True)]
 
 
 def _middle(parameter: Parameter, place: int) -> float:
-    """The position of the value that has this place among a finite parameter's."""
+    """The position of the value that has this place among those of a parameter."""
     if parameter.values is not None:
         return parameter.unit(parameter.values[place])
     assert parameter.low is not None
     return parameter.unit(parameter.low + place)
 
 
-def _sequence(
+def _drawer(
     dimensions: int, kind: Literal["sobol", "halton", "random"], seed: int | np.random.SeedSequence
-) -> Any:
+) -> Callable[[int], npt.NDArray[np.float64]]:
     """A function of n that draws the next n points ``(n, D)``."""
     rng = np.random.default_rng(seed)
-    if kind == "random":
+    if kind == "random" or not dimensions:
         return lambda n: rng.random((n, dimensions))
     from scipy.stats import qmc
 
-    if kind == "halton":
-        return qmc.Halton(dimensions, scramble=True, rng=rng).random
-    # whole powers of 2 at a time: only so are they balanced, and scipy warns of anything else
-    return qmc.Sobol(dimensions, scramble=True, rng=rng).random
+    engine = qmc.Halton if kind == "halton" else qmc.Sobol
+    held: Callable[[int], npt.NDArray[np.float64]] = engine(
+        dimensions, scramble=True, rng=rng
+    ).random
+    return held
 
 
 # ---- grid ----
