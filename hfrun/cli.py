@@ -10,8 +10,12 @@ from typing import Any
 from hfrun.commands import (
     audit,
     calibrate,
+    diagnose,
+    history,
     import_weights,
     lr_find,
+    replay,
+    study,
     sweep,
     throughput,
     zero_shot,
@@ -51,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands, "train", _train, "train one config and judge it on its held-out block")
     _add_run(commands, "walk-forward", _walk_forward, "fit, predict, score and judge every fold")
     _add_predict(commands)
-    for command in (audit, lr_find, throughput, sweep, zero_shot, calibrate, import_weights):
+    for command in (audit, lr_find, throughput, sweep, study, diagnose, history, replay,
+                    zero_shot, calibrate, import_weights):  # fmt: skip
         command.add_parser(commands)
     _add_push(commands)
     add_hub_parser(commands)

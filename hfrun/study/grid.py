@@ -109,6 +109,14 @@ def _schedule_label(schedule: Mapping[str, Any]) -> str:
     return f"{held} ({unit} {places}, {between})" if places else held
 
 
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    """What a config holds under a key of a grid."""
+    found: Any = config
+    for name in _path_of(key):
+        found = found[name]
+    return found
+
+
 def _path_of(key: str) -> tuple[str, ...]:
     path = _CALLBACKS.get(key, tuple(str(key).split(".")))
     if len(path) < 2 or not all(path):

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.config import AnyRunConfig, config_from
-from hfrun.fold_trainer import is_greater_better
 from hfrun.provenance import program_facts
 from hfrun.study.grid import cells_of, check_cells, trial_config
 from hfrun.study.outcome import outcome_of
+from hfrun.study.score import score_of
 from hfrun.study.sweep_files import write_sweep
 from hfrun.study.trials import Trial, TrialResult, read_identity, run_trial, trial_identity
 from lob_backtest.errors import ConfigError
@@ -132,7 +132,8 @@ def _outcome(
     """What sweep.json says: the study, its trials so far, its cells and their comparison."""
     study = config.study
     assert study is not None
-    metric, higher = score_of(config)
+    score = score_of(config)
+    metric, higher = score.metric, score.higher_is_better
     return {
         "kind": "sweep",
         "name": config.run.name,
@@ -148,14 +149,3 @@ def _outcome(
         ],
         "provenance": {**program_facts(), "config": as_dict(config)},
     }
-
-
-def score_of(config: AnyRunConfig) -> tuple[str, bool]:
-    """By which validation figure trials are compared, and whether more of it is better.
-
-    It is that by which each run chooses its checkpoint: ``training.metric_for_best_model``, and
-    without it the evaluation loss.
-    """
-    name = config.training.arguments.get("metric_for_best_model") or "eval_loss"
-    metric = name if name.startswith("eval_") else f"eval_{name}"
-    return metric, is_greater_better(metric)

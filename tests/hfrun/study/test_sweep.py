@@ -11,7 +11,8 @@ import pytest
 from hfrun.commands import sweep as command
 from hfrun.config import config_from
 from hfrun.study import trials
-from hfrun.study.sweep import Sweep, run_sweep, score_of
+from hfrun.study.score import Score, score_of
+from hfrun.study.sweep import Sweep, run_sweep
 from hfrun.study.sweep_page import sweep_page
 from hfrun.study.sweep_tables import markdown_of, table_of, text_of
 from lob_backtest.command_line import run_command
@@ -133,11 +134,17 @@ def test_a_best_value_at_the_edge_is_pointed_out_where_it_matters(
 
 def test_a_loss_is_better_when_it_is_less() -> None:
     raw = raw_in(Path("out"))
-    assert score_of(config_from(raw, source="")) == ("eval_accuracy", True)
+    assert score_of(config_from(raw, source="")) == Score(
+        metric="eval_accuracy", higher_is_better=True
+    )
     del raw["training"]["metric_for_best_model"]
-    assert score_of(config_from(raw, source="")) == ("eval_loss", False)
+    assert score_of(config_from(raw, source="")) == Score(
+        metric="eval_loss", higher_is_better=False
+    )
     raw["training"]["metric_for_best_model"] = "f1_weighted"
-    assert score_of(config_from(raw, source="")) == ("eval_f1_weighted", True)
+    assert score_of(config_from(raw, source="")) == Score(
+        metric="eval_f1_weighted", higher_is_better=True
+    )
 
 
 def test_one_seed_is_told_to_be_one(runs: FakeRuns, tmp_path: Path) -> None:
