@@ -1,0 +1,269 @@
+"""HISTORY.md: the comparison of all runs, and one entry for each."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from hfrun.fold_trainer import is_greater_better
+from hfrun.history.entries import best_row
+from hfrun.history.notes import block
+from hfrun.history.numbers import counted, gap_of, is_figure, shown
+from hfrun.history.tables import (
+    anchor,
+    changes_table,
+    comparison_table,
+    epochs_table,
+    findings_table,
+    gates_table,
+    interval,
+    shown_setting,
+)
+from hfrun.history.words import WORDS, Language
+from hfrun.hub.markdown import escaped
+
+Words = Mapping[str, str]
+MARK = "<!-- hfrun:history "
+_AT_BEST = ("eval_loss", "eval_accuracy", "eval_f1_weighted", "train_accuracy")
+
+
+def page_of(entries: Sequence[Mapping[str, Any]], language: Language) -> str:
+    """The whole page.
+
+    Args:
+        entries: in the order of time, each with its parent, its changes and its note.
+        language: of headings and sentences; reasons and findings are English.
+    """
+    words = WORDS[language]
+    numbered = [{**entry, "number": number} for number, entry in enumerate(entries, start=1)]
+    by_id = {entry["id"]: entry for entry in numbered}
+    parts = [
+        f"{MARK}{language} -->",
+        f"# {words['title']}",
+        words["made"],
+        f"## {words['comparison']}",
+        words["comparison_made"],
+        comparison_table(numbered, words),
+        *(_entry(entry, by_id, words) for entry in numbered),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def language_of(page: str) -> Language | None:
+    """In which a page was written; None for one that is no diary."""
+    start = page.find(MARK)
+    told = page[start + len(MARK) :].split(maxsplit=1)[0] if start >= 0 else ""
+    return next((language for language in WORDS if language == told), None)
+
+
+def _entry(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
+    parts = [
+        f'<a id="{anchor(entry)}"></a>',
+        f"## {entry['number']}. {escaped(entry['run'])}",
+        _facts(entry, words),
+        _changes(entry, by_id, words),
+        _trials(entry, words),
+        _epochs(entry, words),
+        _titled(words["stop"], _bullets(_ends(entry, words))),
+        _titled(words["gates"], gates_table(entry["gates"], words) if entry["gates"] else ""),
+        _titled(
+            words["findings"], findings_table(entry["findings"], words) if entry["findings"] else ""
+        ),
+        _titled(words["conclusion"], conclusion(entry, by_id, words)),
+        _titled(words["next"], _bullets([escaped(text) for text in entry["advice"]])),
+        _titled(words["note"], block(entry["id"], entry["note"])),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _titled(title: str, body: str) -> str:
+    return f"### {title}\n\n{body}" if body else ""
+
+
+def _bullets(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _facts(entry: Mapping[str, Any], words: Words) -> str:
+    """Date, question, kind, folder and command: what is known of them."""
+    kind = words.get(entry["kind"], escaped(entry["kind"]))
+    states = [words[entry["status"]]] if entry["status"] in ("unfinished", "unreadable") else []
+    states += [words["gone"]] if entry.get("gone") else []
+    if states:
+        kind += f"{words['semicolon']}{words['semicolon'].join(f'**{each}**' for each in states)}"
+    if entry.get("problem"):
+        kind += f"{words['open']}{escaped(entry['problem'])}{words['close']}"
+    commit = entry.get("commit")
+    facts = [
+        ("question", escaped(entry.get("question") or "")),
+        ("date", escaped((entry.get("date") or "").replace("T", " "))),
+        ("kind", kind),
+        ("folder", _place(entry, words)),
+        ("command", _code(entry["command"]) if entry.get("command") else ""),
+        ("commit", f"`{str(commit)[:12]}`" if commit else ""),
+    ]
+    return _bullets(
+        [f"**{words[name].capitalize()}**{words['colon']}{text}" for name, text in facts if text]
+    )
+
+
+def _place(entry: Mapping[str, Any], words: Words) -> str:
+    folder = entry.get("folder")
+    if folder is None:
+        return ""
+    text = _code(folder)
+    inside = "study" if entry["kind"] in ("study", "sweep") else "report"
+    if entry.get("has_page") and not entry.get("gone"):
+        target = quote(f"{folder}/{inside}/report.html")
+        text += f"{words['open']}[{words['page']}]({target}){words['close']}"
+    return text
+
+
+def _code(text: Any) -> str:
+    """As code, whatever backticks are in it."""
+    plain = " ".join(str(text).split())
+    fence = "`"
+    while fence in plain:
+        fence += "`"
+    space = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return f"{fence}{space}{plain}{space}{fence}"
+
+
+def _changes(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
+    if entry["kind"] in ("study", "sweep") or not entry["config"]:
+        return ""
+    parent = entry.get("parent")
+    if parent is None:
+        stated = entry.get("stated_parent")
+        return words["no_such_parent"].format(parent=_code(stated)) if stated else words["first"]
+    name = escaped(parent["run"])
+    held = by_id.get(parent["id"])
+    link = f"[{held['number']}. {name}](#{anchor(held)})" if held else name
+    title = f"### {words['changed']}{words['colon'] if words['colon'] != ': ' else ' '}{link}"
+    body = changes_table(entry["changes"], words) if entry["changes"] else words["nothing_changed"]
+    return f"{title}\n\n{body}"
+
+
+def _trials(entry: Mapping[str, Any], words: Words) -> str:
+    if entry["kind"] not in ("study", "sweep"):
+        return ""
+    counts = [f"{count} {words.get(status, status)}" for status, count in
+              (entry.get("trials") or {}).items()]  # fmt: skip
+    lines = [words["and"].join(counts)] if counts else []
+    best = entry.get("best_trial")
+    if best:
+        values = words["and"].join(
+            f"{_code(key)} {escaped(shown_setting(value))}" for key, value in best["values"].items()
+        )
+        told = words["best_trial"]
+        lines.append(told.format(metric=_code(best["by"]), value=shown(best["value"]),
+                                 trial=best["folder"], values=values,
+                                 seed=best["seed"]))  # fmt: skip
+    return _titled(words["trials"], _bullets(lines))
+
+
+def _epochs(entry: Mapping[str, Any], words: Words) -> str:
+    if entry["kind"] in ("study", "sweep") or entry["status"] == "unreadable":
+        return ""
+    return _titled(words["epochs"], epochs_table(entry, words) or words["no_epochs"])
+
+
+def _ends(entry: Mapping[str, Any], words: Words) -> list[str]:
+    """What ended each course; courses that ended alike in one line."""
+    told: dict[str, list[str]] = {}
+    for course in entry["courses"]:
+        text = _end(entry, course, words)
+        if text:
+            told.setdefault(text, []).append(str(course["label"]).removeprefix("fold "))
+    lines = []
+    for text, labels in told.items():
+        folds = words["and"].join(label for label in labels if label)
+        lines.append(f"{words['fold']} {folds}{words['colon']}{text}" if folds else text)
+    return lines
+
+
+def _end(entry: Mapping[str, Any], course: Mapping[str, Any], words: Words) -> str:
+    stopped, planned = course.get("stopped_by"), entry.get("planned_epochs")
+    if stopped:
+        return words["stopped_by"].format(
+            rule=_code(stopped.get("rule")),
+            epoch=counted(stopped.get("epoch")),
+            reason=escaped(stopped.get("reason") or ""),
+        )
+    if entry["is_recorded"] and course["epochs"]:
+        text = words["record_ends"].format(epoch=counted(course["epochs"][-1]["epoch"]))
+        return text + (words["of_planned"].format(planned=counted(planned)) if planned else "")
+    trained = course.get("epochs_trained")
+    if trained is None or not is_figure(planned):
+        return ""
+    word = "ran_all" if trained >= planned else "ended_at"
+    return words[word].format(count=counted(trained), planned=counted(planned))
+
+
+def conclusion(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
+    """What came of it, in one sentence; every number in it stands in the log."""
+    if entry["kind"] in ("study", "sweep") or entry["status"] == "unreadable":
+        return ""
+    told = [*_best_words(entry, by_id, words), *_test_words(entry, words)]
+    if entry.get("verdict"):
+        verdict = words.get(str(entry["verdict"]), escaped(entry["verdict"]))
+        told.append(words["verdict_is"].format(verdict=f"**{verdict}**"))
+    failed = [escaped(gate["name"]) for gate in entry["gates"] if gate.get("passed") is False]
+    if failed:
+        told.append(words["gates_failed"].format(gates=words["and"].join(failed)))
+    text = words["semicolon"].join(told) or words["no_figures"]
+    return text[0].upper() + text[1:] + words["stop_mark"]
+
+
+def _best_words(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> list[str]:
+    bests = [course["best"] for course in entry["courses"]
+             if course.get("best") and is_figure(course["best"].get("value"))]  # fmt: skip
+    if not bests:
+        return []
+    metric = _named(bests[0]["by"], words)
+    if len(bests) > 1:
+        values = [best["value"] for best in bests]
+        epochs = words["and"].join(counted(best["epoch"]) for best in bests)
+        among = words["best_among"].format(
+            epochs=epochs,
+            metric=metric,
+            count=len(bests),
+            low=shown(min(values)),
+            high=shown(max(values)),
+        )
+        return [among]
+    best = bests[0]
+    told = words["best_is"].format(
+        epoch=counted(best["epoch"]), metric=metric, value=shown(best["value"])
+    )
+    told += _against(best, by_id.get((entry.get("parent") or {}).get("id", "")), words)
+    row = next(best_row(course) for course in entry["courses"] if course.get("best"))
+    figures = [f"{words[name]} {shown(row[name])}" for name in _AT_BEST
+               if is_figure(row.get(name)) and name != best["by"]]  # fmt: skip
+    gap = row.get("train_eval_gap", gap_of(row))
+    if gap is not None:
+        name = "train_eval_gap" if "train_eval_gap" in row else "gap_computed"
+        figures.append(f"{words[name]} {shown(gap)}")
+    at_best = words["at_best"].format(figures=words["and"].join(figures))
+    return [told, at_best] if figures else [told]
+
+
+def _against(best: Mapping[str, Any], parent: Mapping[str, Any] | None, words: Words) -> str:
+    """Whether it is better than the parent's by the same metric, with the parent's number."""
+    courses = (parent or {}).get("courses") or []
+    other = (courses[0].get("best") or {}) if len(courses) == 1 else {}
+    if parent is None or other.get("by") != best["by"] or not is_figure(other.get("value")):
+        return ""
+    better = (best["value"] > other["value"]) == is_greater_better(best["by"])
+    word = "equal" if best["value"] == other["value"] else "better" if better else "worse"
+    told = words[word].format(parent=escaped(parent["run"]), old=shown(other["value"]))
+    return f"{words['and']}{told}"
+
+
+def _test_words(entry: Mapping[str, Any], words: Words) -> list[str]:
+    names = ("accuracy", "f1_weighted")
+    found = [(name, interval(entry["test"].get(name) or {})) for name in names]
+    return [words[f"test_{name}"] + f" {text}" for name, text in found if text]
+
+
+def _named(metric: str, words: Words) -> str:
+    return words.get(metric) or _code(metric)
