@@ -1,23 +1,22 @@
-"""The course of trainings, drawn: cross-entropy above, accuracy below, by epoch."""
+"""The course of trainings, drawn: cross-entropy above, another measure below, by epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hfrun.study.sweep_tables import title
 from lob_backtest.report.plots.drawing import DASHED, NARROW, Palette, Plot, dress, new_figure
 
 _SIZE = (NARROW[0], 340)
-# What is drawn in each half: title, on train, on validation.
-_HALVES = (
-    ("cross-entropy", "train_cross_entropy", "eval_loss"),
-    ("accuracy", "train_accuracy", "eval_accuracy"),
-)
+ACCURACY = "eval_accuracy"
 Limits = Mapping[str, tuple[float, float]]
 
 
-def course_limits(trials: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
-    """One range of losses and of accuracies for all trials, so that their curves compare."""
+def course_limits(
+    trials: Sequence[Mapping[str, Any]], *, measure: str = ACCURACY
+) -> dict[str, tuple[float, float]]:
+    """One range of losses and one of the measure for all trials, so that their curves compare."""
     limits = {}
-    for title, *kinds in _HALVES:
+    for name, *kinds in _halves(measure):
         found = [
             point[kind]
             for trial in trials
@@ -27,7 +26,7 @@ def course_limits(trials: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float,
         ]
         if found:
             room = 0.05 * (max(found) - min(found)) or 0.05
-            limits[title] = (min(found) - room, max(found) + room)
+            limits[name] = (min(found) - room, max(found) + room)
     return limits
 
 
@@ -37,7 +36,8 @@ def course_plot(
     palette: Palette,
     *,
     label: str,
-    marked: Mapping[str, float] | None = None,
+    measure: str = ACCURACY,
+    marked: Sequence[float] = (),
 ) -> Plot | None:
     """A line a trial: validation full, train dashed, a dot at the chosen checkpoint.
 
@@ -45,26 +45,35 @@ def course_plot(
         trials: each with ``curve`` and ``validation``, whose ``step`` is the chosen checkpoint's.
         limits: as ``course_limits`` gives them.
         label: what the plot is of, in words.
-        marked: epochs to be marked by a vertical line, by what happens there.
+        measure: by its name in the log; of a loss, which is drawn above, accuracy is drawn.
+        marked: epochs to be marked by an upright line.
     """
     trials = [trial for trial in trials if trial["curve"]]
     if not trials:
         return None
     figure = new_figure(_SIZE)
     both = figure.subplots(2, 1, sharex=True)
-    for axes, (title, train, evaluated) in zip(both, _HALVES, strict=True):
-        dress(axes, title, palette)
+    halves = _halves(measure)
+    for axes, (name, train, evaluated) in zip(both, halves, strict=True):
+        dress(axes, name, palette)
         for trial in trials:
             _line(axes, trial["curve"], train, color=palette.muted, linestyle=DASHED)
             _line(axes, trial["curve"], evaluated, color=palette.accent, linewidth=1.8)
             _chosen(axes, trial, evaluated, palette)
-        for epoch in (marked or {}).values():
+        for epoch in marked:
             axes.axvline(epoch, color=palette.bad, linewidth=1.2, linestyle=DASHED, zorder=1)
-        if title in limits:
-            axes.set_ylim(*limits[title])
+        if name in limits:
+            axes.set_ylim(*limits[name])
     both[-1].set_xlabel("epoch")
     both[-1].locator_params(axis="x", nbins=8, integer=True)
-    return Plot(figure=figure, label=f"Cross-entropy and accuracy by epoch with {label}")
+    return Plot(figure=figure, label=f"Cross-entropy and {halves[1][0]} by epoch with {label}")
+
+
+def _halves(measure: str) -> tuple[tuple[str, str, str], tuple[str, str, str]]:
+    """What is drawn in each half: title, on train, on validation."""
+    shown = ACCURACY if "loss" in measure or not measure.startswith("eval_") else measure
+    other = (title(shown), shown.replace("eval_", "train_", 1), shown)
+    return ("cross-entropy", "train_cross_entropy", "eval_loss"), other
 
 
 def _line(axes: Any, curve: Sequence[Mapping[str, Any]], key: str, **how: Any) -> None:

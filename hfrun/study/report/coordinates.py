@@ -1,0 +1,98 @@
+"""Parallel coordinates, laid on their side: a line for each axis, so that any number fits a phone.
+
+learning rate  |----------x--x-----|     a trial is a line down through its values,
+weight decay   |---x----------x----|     to its score
+score          |-----------------xx|
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hfrun.study.grid import value_label
+from hfrun.study.report.marks import colour_of
+from hfrun.study.report.view import StudyView
+from lob_backtest.report.plots.drawing import FONT, WIDE, Palette, Plot, new_figure
+
+_ROW = 62
+_SMALL = 10.5
+_NOT_SET = 1.14  # where a trial stands on the axis of a conditional value that it does not have
+_SHARE = 4  # the best of so many are in colour
+
+
+def coordinates_plot(view: StudyView, palette: Palette) -> Plot | None:
+    """Every explored trial from axis to axis down to its score; the best quarter in colour."""
+    found = view.analysis["parallel"]
+    if len(found["lines"]) < 2 or not found["axes"]:
+        return None
+    n_axes = len(found["axes"])
+    figure = new_figure((WIDE[0], 20 + _ROW * (n_axes + 1)))
+    axes = figure.add_subplot()
+    axes.patch.set_visible(False)
+    axes.set_axis_off()
+    has_gap = any(None in line["places"] for line in found["lines"])
+    for y, axis in enumerate(found["axes"]):
+        _axis_line(axes, y, axis, palette)
+        if any(line["places"][y] is None for line in found["lines"]):
+            _label(axes, _NOT_SET, y, "not set", "right", palette)
+    _score_line(axes, n_axes, view, palette)
+    best = sum(line["rank"] is not None for line in found["lines"]) / _SHARE
+    for line in sorted(found["lines"], key=lambda line: -(line["rank"] or 10**9)):
+        _trial_line(axes, line, view, palette, is_good=(line["rank"] or 10**9) <= max(best, 1))
+    axes.set_xlim(-0.02, _NOT_SET + 0.02 if has_gap else 1.02)
+    axes.set_ylim(n_axes + 0.5, -0.45)
+    return Plot(figure=figure, label=f"{len(found['lines'])} trials by {n_axes} hyperparameters "
+                "and their score")  # fmt: skip
+
+
+def _axis_line(axes: Any, y: int, axis: Mapping[str, Any], palette: Palette) -> None:
+    axes.plot([0, 1], [y, y], color=palette.muted, linewidth=1.2, zorder=1)
+    name = axis["name"].replace("_", " ")
+    axes.text(0, y - 0.14, name, fontsize=FONT, color=palette.ink, va="bottom", zorder=6)
+    labels: Sequence[str] = axis["labels"]
+    if not labels:
+        labels = [value_label(float(axis[side])) for side in ("low", "high")]
+    for index, label in enumerate(labels):
+        x = index / max(len(labels) - 1, 1)
+        axes.plot([x, x], [y - 0.05, y + 0.05], color=palette.muted, linewidth=1.2, zorder=1)
+        _label(axes, x, y, label, _side(index, len(labels)), palette)
+
+
+def _side(index: int, count: int) -> str:
+    return "left" if index == 0 else "right" if index == count - 1 else "center"
+
+
+def _label(axes: Any, x: float, y: float, words: str, side: str, palette: Palette) -> None:
+    axes.text(x, y + 0.08, words, fontsize=_SMALL, color=palette.muted, ha=side, va="top", zorder=6)
+
+
+def _score_line(axes: Any, y: int, view: StudyView, palette: Palette) -> None:
+    """The last axis; the better scores are always at its right."""
+    scale = view.scale
+    axes.plot([0, 1], [y, y], color=palette.ink, linewidth=1.6, zorder=1)
+    axes.text(0, y - 0.14, f"validation {view.metric}", fontsize=FONT, color=palette.ink,
+              va="bottom", zorder=6)  # fmt: skip
+    ends = (scale.low, scale.high) if scale.ahead > 0 else (scale.high, scale.low)
+    left = "no score" if scale.strip is not None else f"{ends[0]:.3g}"
+    _label(axes, 0, y, left, "left", palette)
+    _label(axes, 1, y, f"{ends[1]:.3g}", "right", palette)
+
+
+def _trial_line(
+    axes: Any, line: Mapping[str, Any], view: StudyView, palette: Palette, *, is_good: bool
+) -> None:
+    scale = view.scale
+    shown = view.shown(line["trial"])
+    if shown is None:
+        return
+    place = (shown - scale.low) / (scale.high - scale.low)
+    score = place if scale.ahead > 0 else 1 - place
+    xs = [_NOT_SET if x is None else x for x in line["places"]] + [score]
+    is_lost = line["score"] is None
+    colour = palette.bad if is_lost else palette.muted
+    how: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.55, "linestyle": "-", "zorder": 2}
+    if is_good:
+        colour = colour_of(view.place(line["trial"]), len(view.cells), palette)
+        how |= {"linewidth": 2.2, "alpha": 0.95, "zorder": 4}
+    elif line["status"] != "done":
+        how |= {"linestyle": (0, (2, 2)), "alpha": 0.8}
+    axes.plot(xs, range(len(xs)), color=colour, **how)

@@ -1,0 +1,187 @@
+"""The tables of a study's page: trials, scientific values, finalists, and what was asked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hfrun.study.grid import key_label, value_label
+from hfrun.study.report.view import StudyView
+from lob_backtest.report.elements import card, cell, facts_list, folded, note, row, table
+from lob_backtest.report.words import NOTHING, number, p_text, text
+
+MOST_ROWS = 30  # trials shown at once; the others on demand
+
+
+def trials_table(view: StudyView, links: Mapping[int, str]) -> str:
+    """A row a trial, the best first; a link where its report is there."""
+    axes = view.analysis["axes"]
+    has_constraints = any(each["constraints"] for each in view.analysis["table"])
+    heads = ["trial", f"validation {view.metric}", *(axis["name"] for axis in axes)]
+    heads += ["constraints"] if has_constraints else []
+    heads += ["ended", "epoch", "minutes", "seed"]
+    body = [
+        _trial(each, axes, view, links.get(each["trial"]), with_constraints=has_constraints)
+        for each in view.analysis["table"]
+    ]
+    shown = table(heads, body[:MOST_ROWS], kind="tight")
+    rest = table(heads, body[MOST_ROWS:], kind="tight") if body[MOST_ROWS:] else ""
+    return card(shown + folded(f"The other {len(body) - MOST_ROWS} trials", rest)) if body else ""
+
+
+def _trial(
+    held: Mapping[str, Any],
+    axes: Sequence[Mapping[str, Any]],
+    view: StudyView,
+    link: str | None,
+    *,
+    with_constraints: bool,
+) -> str:
+    values = [cell(held["shown"][axis["key"]] or NOTHING) for axis in axes]
+    epochs = [held["epoch"], held["epochs"]]
+    length = NOTHING if None in epochs else f"{epochs[0]:.3g} of {epochs[1]:.3g}"
+    cells = [cell(number(held["score"], ".4f")), *values]
+    cells += [_constraints(held["constraints"])] if with_constraints else []
+    cells += [
+        cell(held["status"], *(_how(held))),
+        cell(length),
+        cell(_minutes(held["seconds"])),
+        cell(held["seed"]),
+    ]
+    is_best = held["trial"] in (view.leader, (view.analysis["best"] or {}).get("trial"))
+    kind = "own" if is_best else "" if held["status"] == "done" else "faint"
+    name = f'<a href="{text(link)}">{held["trial"]}</a>' if link else text(held["trial"])
+    return linked_row(name, cells, kind=kind)
+
+
+def linked_row(name: str, cells: Sequence[str], *, kind: str) -> str:
+    """A row whose name is ready HTML."""
+    return row("\0", cells, kind=kind).replace("\0", name, 1)
+
+
+def _how(held: Mapping[str, Any]) -> list[str]:
+    phase = "" if held["phase"] == "explore" else held["phase"]
+    return [phase, f"stopped by {held['stopped_by']}" if held["stopped_by"] else ""]
+
+
+def _constraints(held: Sequence[Mapping[str, Any]]) -> str:
+    """ "met", or below each other those that are missed with their limit."""
+    if not held:
+        return cell(NOTHING)
+    missed = [each for each in held if not each["met"]]
+    if not missed:
+        return cell("met")
+    return cell(f"{len(missed)} missed", *(_missed(each) for each in missed), kind="loss")
+
+
+def _missed(held: Mapping[str, Any]) -> str:
+    value = NOTHING if held.get("value") is None else f"{held['value']:,.6g}"
+    sign = {"at_most": "at most", "at_least": "at least"}.get(str(held.get("direction")), "")
+    limit = "" if held.get("limit") is None else f", {sign} {held['limit']:,.6g}".replace("  ", " ")
+    return f"{held['name']} {value}{limit}"
+
+
+def _minutes(seconds: float | None) -> str:
+    return (
+        NOTHING
+        if seconds is None
+        else f"{seconds / 60:.2g}"
+        if seconds < 600
+        else f"{seconds / 60:.0f}"
+    )
+
+
+def isolation_table(view: StudyView, isolation: Mapping[str, Any]) -> str:
+    """Each scientific value: its best, the best of equally many, and the lead over it."""
+    comparison = isolation["comparison"]
+    against = {other["value"]: other for other in comparison["others"]}
+    heads = [isolation["name"].replace("_", " "), "best", f"expected best of {isolation['compared_at']}",
+             "mean of its top 3", "behind the leader", "p", "trials"]  # fmt: skip
+    body = []
+    for index, held in enumerate(isolation["values"]):
+        spread = "" if held["low"] is None else f"{held['low']:.4f} to {held['high']:.4f}"
+        best = number(held["best"], ".4f")
+        body.append(row(held["label"], [
+            cell(best, spread, "" if held["best_trial"] is None else f"trial {held['best_trial']}"),
+            cell(number(held["expected"], ".4f")),
+            cell(number(held["top_mean"], ".4f")),
+            *_behind(index, comparison["best"], against.get(index)),
+            cell(held["n"], *_lost(held)),
+        ], kind="own" if index == comparison["best"] else ""))  # fmt: skip
+    words = (
+        "Below each best, between which scores the best of as many trials lies in 95 % of redraws. "
+        "A best of more trials is better by number alone, so values are compared at the expected "
+        f"best of {isolation['compared_at']} trials. p: how often shuffling the trials between two "
+        "values gives so large a lead; with several values it is held to Holm's limits."
+    )
+    return card(table(heads, body) + note(words))
+
+
+def _behind(index: int, best: int | None, other: Mapping[str, Any] | None) -> list[str]:
+    if index == best:
+        return [cell("leads"), cell("")]
+    if other is None:
+        return [cell(NOTHING), cell(NOTHING)]
+    between = (
+        ""
+        if other["low"] is None
+        else f"{number(other['low'], '+.4f')} to {number(other['high'], '+.4f')}"
+    )
+    return [cell(number(abs(other["lead"]), ".4f"), between),
+            cell(p_text(other["p"]), "decided" if other["decided"] else "open")]  # fmt: skip
+
+
+def _lost(held: Mapping[str, Any]) -> list[str]:
+    """How many of a value's trials may not be chosen, and why."""
+    infeasible = held["done"] - held["feasible"]
+    counts = {"miss a constraint": infeasible, "diverged": held["diverged"],
+              "pruned": held["pruned"], "failed": held["failed"]}  # fmt: skip
+    return [f"{count} {name}" for name, count in counts.items() if count]
+
+
+def finalists_table(view: StudyView) -> str:
+    """The best values, trained again for longer, over their seeds."""
+    found = view.analysis["finalists"]
+    if not found:
+        return ""
+    heads = ["values", f"validation {view.metric}", "seeds", "trials"]
+    body = [
+        row(held["label"], [
+            cell(number(held["mean"], ".4f"), "" if held["sd"] is None else f"± {held['sd']:.4f}"),
+            cell(len(held["seeds"]), f"{held['lacking']} without a result" if held["lacking"] else ""),
+            cell(", ".join(map(str, held["trials"]))),
+        ], kind="own" if index == 0 else "")
+        for index, held in enumerate(found)
+    ]  # fmt: skip
+    return card(table(heads, body) + note("Mean and standard deviation over the seeds."))
+
+
+def asked(view: StudyView) -> str:
+    """What was varied, by what it was judged, and what it cost."""
+    found = view.analysis
+    cost, budget = found["cost"], found["budget"]
+    rows: list[tuple[str, object]] = [
+        ("question", found["question"] or NOTHING),
+        ("score", view.score_title),
+        *((f"scientific: {key}", ", ".join(map(value_label, values)))
+          for key, values in found["scientific"].items()),
+        *((f"nuisance: {key}", _range(held)) for key, held in found["nuisance"].items()),
+        *((f"fixed: {key}", value_label(value)) for key, value in found["fixed"].items()),
+        ("budget", ", ".join(f"{key} {value_label(value)}" for key, value in budget.items()
+                             if value is not None) or NOTHING),
+        ("training time", f"{cost['seconds'] / 60:.3g} minutes in {cost['trials']} trials, "
+         f"{cost['seconds_without_result'] / 60:.3g} of them in trials that may not be chosen"),
+    ]  # fmt: skip
+    return facts_list(rows)
+
+
+def _range(held: Mapping[str, Any]) -> str:
+    if held.get("values"):
+        told = ", ".join(map(value_label, held["values"]))
+    else:
+        kinds = [name for name in ("log", "integer") if held.get(name)]
+        told = f"{held['low']:g} to {held['high']:g}" + (f" ({', '.join(kinds)})" if kinds else "")
+    when = held.get("when") or {}
+    conditions = " and ".join(
+        f"{key_label(key)} is {json.dumps(value)}" for key, value in when.items()
+    )
+    return f"{told}, where {conditions}" if conditions else told

@@ -1,0 +1,87 @@
+"""What every part of the page asks of the analysis: a trial's score, look and scientific value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hfrun.study.report.marks import Look, Scale, scale_of
+from hfrun.study.sweep_tables import title
+
+_LENGTH = 18
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StudyView:
+    """An analysis, as ``analyse`` gave it or as it was read from its file."""
+
+    analysis: Mapping[str, Any]
+
+    @property
+    def metric(self) -> str:
+        """The score in words: ``weighted F1``."""
+        return title(self.analysis["metric"])
+
+    @property
+    def score_title(self) -> str:
+        better = "more" if self.analysis["higher_is_better"] else "less"
+        return f"validation {self.metric}, {better} is better"
+
+    @property
+    def cells(self) -> Sequence[Mapping[str, Any]]:
+        """The scientific values, of several hyperparameters their combinations."""
+        plots = self.analysis["isolation"]
+        return plots[-1]["values"] if plots else []
+
+    @property
+    def explored(self) -> list[Mapping[str, Any]]:
+        """The table's rows of short trials that have ended, which the plots show."""
+        return [row for row in self.analysis["table"]
+                if row["phase"] != "finalist" and row["status"] not in ("running", "waiting")]  # fmt: skip
+
+    @cached_property
+    def rows(self) -> dict[int, Mapping[str, Any]]:
+        return {row["trial"]: row for row in self.analysis["table"]}
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        return {number: place for place, cell in enumerate(self.cells)
+                for number in cell["trials"]}  # fmt: skip
+
+    @cached_property
+    def scale(self) -> Scale:
+        scores = [row["score"] for row in self.explored]
+        return scale_of(
+            [score for score in scores if score is not None],
+            higher_is_better=self.analysis["higher_is_better"],
+            with_strip=None in scores,
+        )
+
+    def place(self, trial: int) -> int | None:
+        """Which scientific value a trial has, by its place among them."""
+        return self._places.get(trial)
+
+    @property
+    def leader(self) -> int | None:
+        """The best short trial: the finalists are other trainings, for which plots have no place."""
+        first = next((row for row in self.explored if row["rank"] == 1), None)
+        return None if first is None else first["trial"]
+
+    def look(self, trial: int) -> Look:
+        row = self.rows[trial]
+        return Look(
+            place=self.place(trial),
+            n_cells=len(self.cells),
+            status=row["status"],
+            is_best=trial == self.leader,
+            is_cut=row["score"] is not None and self.scale.is_cut(row["score"]),
+        )
+
+    def shown(self, trial: int) -> float | None:
+        """Where on the scale of scores a trial is drawn."""
+        return self.scale.shown(self.rows[trial]["score"])
+
+
+def short(label: str, length: int = _LENGTH) -> str:
+    """A label cut to what a plot has room for."""
+    return label if len(label) <= length else f"{label[: length - 1]}\u2026"
