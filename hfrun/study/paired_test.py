@@ -253,29 +253,30 @@ def _look(
 
 def _decided(seen: Decision) -> Decision:
     """With the verdict and its reason."""
-    is_last = seen.look == len(seen.looks)
     measured = (
-        f"a gain of {seen.gain:+.4g} with a standard error of {seen.standard_error:.2g} over "
-        f"{seen.pairs} seeds ({seen.test}, one-sided p {seen.p:.2g}, level {seen.level:.2g} at "
+        f"the gain is {seen.gain:+.4g} with a standard error of {seen.standard_error:.2g} over "
+        f"{seen.pairs} seeds ({seen.test}, one-sided p {seen.p:.2g} against {seen.level:.2g} at "
         f"look {seen.look} of {len(seen.looks)})"
     )
+    verdict, told = _verdict(seen)
+    return replace(seen, verdict=verdict, reason=f"{measured}: {told}")
+
+
+def _verdict(seen: Decision) -> tuple[Verdict, str]:
     low, high = seen.interval
-    between = f"between {low:+.3g} and {high:+.3g}, the spread of two trainings {seen.spread:.2g}"
+    range_ = f"{low:+.3g} to {high:+.3g}, where two trainings differ by {seen.spread:.2g}"
     if seen.gain > 0 and seen.p <= seen.level:
-        dearer = ", though it has more parameters" if seen.simpler == "incumbent" else ""
-        return replace(seen, verdict="adopt", reason=f"{measured} exceeds the spread{dearer}")
+        dearer = ", with more parameters" if seen.simpler == "incumbent" else ""
+        return "adopt", f"it exceeds the spread over seeds{dearer}"
     if seen.simpler == "candidate":
         if seen.is_tie:
-            reason = f"{measured} is a tie ({between}), and it has fewer parameters"
-            return replace(seen, verdict="adopt", reason=reason)
+            return "adopt", f"a tie ({range_}), and the candidate has fewer parameters"
         if high < 0:
-            reason = f"{measured}: it has fewer parameters, and is worse ({between})"
-            return replace(seen, verdict="refuse", reason=reason)
+            return "refuse", f"the candidate has fewer parameters, and is worse ({range_})"
     elif seen.gain <= 0:
-        return replace(seen, verdict="refuse", reason=f"{measured} is none")
-    if not is_last:
-        reason = f"{measured} is open; the next look is at {seen.looks[seen.look]} seeds"
-        return replace(seen, reason=reason)
-    kind = f"is a tie ({between})" if seen.is_tie else f"does not exceed the spread ({between})"
-    stays = "" if not seen.is_tie else ", and it is no simpler"
-    return replace(seen, verdict="refuse", reason=f"{measured} {kind}{stays}")
+        return "refuse", "there is none"
+    if seen.look < len(seen.looks):
+        return "more_seeds", f"open until {seen.looks[seen.look]} seeds"
+    if seen.is_tie:
+        return "refuse", f"a tie ({range_}), and the candidate is no simpler"
+    return "refuse", f"it does not exceed the spread over seeds ({range_})"
