@@ -17,7 +17,6 @@ from lob_backtest.gates import GATE_NAMES, Gate, judge
 from lob_backtest.strict_yaml import build
 from lob_backtest.training_figures import TrainingFigures
 
-_FROM_EPOCHS = ("train_eval_gap", "grad_norm")
 _OVER_ALL_STEPS = "over all steps"
 
 Epoch = Mapping[str, float]
@@ -39,32 +38,39 @@ def judge_course(
         limits: of the gates; None for the config's of the record, or the usual ones.
     """
     rules = limits or _limits_of(record)
-    accuracies = _accuracies(chosen)
-    norms, where = _norms(course, lived)
-    off = [name for name in GATE_NAMES if name not in _FROM_EPOCHS]
-    off += [name for name, known in (("train_eval_gap", accuracies), ("grad_norm", norms))
-            if not known]  # fmt: skip
+    told = _from_epochs(course, lived, chosen, rules)
+    if limits is None and len(lived) == len(course.epochs):
+        told |= _reported(record, course, chosen)
+    told |= {name: _none(name, "switched off by name in gates.off") for name in rules.off}
+    gates = [told.get(name) or _untold(name, record, course) for name in GATE_NAMES]
+    return tuple(gate.as_dict() for gate in gates)
+
+
+def _from_epochs(
+    course: Course, lived: Sequence[Epoch], chosen: Epoch | None, rules: GatesConfig
+) -> dict[str, Gate]:
+    """The two gates that training figures decide, by the figures of the record."""
+    accuracies, (norms, where) = _accuracies(chosen), _norms(course, lived)
+    known = {"train_eval_gap": bool(accuracies), "grad_norm": bool(norms)}
     judged = judge(
         folds=[{"fold": 0, "accuracy": accuracies[1] if accuracies else None}],
         aggregate={},
-        rules=replace(rules, off=off),
+        rules=replace(rules, off=[name for name in GATE_NAMES if not known.get(name)]),
         training=_figures(accuracies, norms),
     )
-    told = {gate.name: gate for gate in judged if gate.name not in off}
+    told = {gate.name: _rounded(gate) for gate in judged if known.get(gate.name)}
     if "grad_norm" in told:
         reason = told["grad_norm"].reason.replace(_OVER_ALL_STEPS, where)
         told["grad_norm"] = replace(told["grad_norm"], reason=reason)
     if "train_eval_gap" in told and chosen is not None:
-        reason = f"{told['train_eval_gap'].reason}, of epoch {chosen['epoch']:g}"
+        reason = f"{told['train_eval_gap'].reason}; of epoch {chosen['epoch']:g}"
         told["train_eval_gap"] = replace(told["train_eval_gap"], reason=reason)
-    if limits is None and len(lived) == len(course.epochs):
-        told |= _reported(record, course, chosen)
-    return tuple(
-        (told.get(name) or _untold(name, record, course, chosen)).as_dict()
-        if name not in rules.off
-        else _none(name, "switched off by name in gates.off").as_dict()
-        for name in GATE_NAMES
-    )
+    return told
+
+
+def _rounded(gate: Gate) -> Gate:
+    """0.43 - 0.42 is 0.01 and no 0.010000000000000009."""
+    return gate if gate.value is None else replace(gate, value=round(gate.value, 10))
 
 
 def _limits_of(record: RunRecord) -> GatesConfig:
@@ -110,7 +116,7 @@ def _reported(record: RunRecord, course: Course, chosen: Epoch | None) -> dict[s
     return {gate["name"]: Gate(**gate) for gate in record.gates if gate["name"] in GATE_NAMES}
 
 
-def _untold(name: str, record: RunRecord, course: Course, chosen: Epoch | None) -> Gate:
+def _untold(name: str, record: RunRecord, course: Course) -> Gate:
     if name == "train_eval_gap":
         return _none(name, "the record has no train and evaluation accuracy of the chosen epoch")
     if name == "grad_norm":
@@ -118,8 +124,8 @@ def _untold(name: str, record: RunRecord, course: Course, chosen: Epoch | None) 
     if not record.gates:
         return _none(name, "the record has no predictions of a test part")
     if course.label:
-        return _none(name, "it is judged over all folds together, in the run's report")
-    return _none(name, f"the run's report judged epoch {course.figures.get('epoch')}, another one")
+        return _none(name, "it is of all folds together; see the run's report")
+    return _none(name, "the run's report is of another epoch, or by other limits")
 
 
 def _none(name: str, reason: str) -> Gate:

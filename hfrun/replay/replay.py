@@ -70,16 +70,19 @@ class Replay:
     def title(self) -> str:
         return f"{self.run}, {self.course}" if self.course else self.run
 
+    @property
+    def rule(self) -> str | None:
+        """The rule that ends it and what it looks at: two rules may differ in that alone."""
+        return None if self.fired is None else f"{self.fired.rule} {self.fired.metric}"
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no NaN."""
-        fired = self.fired
         held = {
             "run": self.run,
             "course": self.course,
             "stop_epoch": self.stop_epoch,
-            "rule": None if fired is None else fired.rule,
-            "metric": None if fired is None else fired.metric,
-            "reason": None if fired is None else fired.reason,
+            "rule": self.rule,
+            "fired": None if self.fired is None else self.fired.to_dict(),
             "score": self.score,
             "best_epoch": self.best_epoch,
             "best_score": self.best_score,
@@ -202,11 +205,15 @@ def _number(record: RunRecord, epoch: Epoch) -> int:
 
 
 def _check_order(record: RunRecord, epochs: Sequence[Epoch]) -> None:
-    for before, after in pairwise(epochs):
-        if not after["epoch"] > before["epoch"]:
+    numbers = [epoch.get("epoch", math.nan) for epoch in epochs]
+    for number in numbers:
+        if not math.isfinite(number):
+            raise HfrunError(f"{record.name}: epoch {number}; needs a number for each epoch")
+    for before, after in pairwise(numbers):
+        if not after > before:
             raise HfrunError(
-                f"{record.name}: epoch {after['epoch']:g} is recorded after epoch "
-                f"{before['epoch']:g}; needs each epoch once, in their order"
+                f"{record.name}: epoch {after:g} is recorded after epoch {before:g}; needs each "
+                "epoch once, in their order"
             )
 
 

@@ -34,7 +34,7 @@ def _row(one: Replay, *, with_score: bool) -> list[str]:
         one.title,
         str(one.epochs),
         NOTHING if one.stop_epoch is None else f"{one.stop_epoch:g}",
-        NOTHING if one.fired is None else f"{one.fired.rule} {one.fired.metric}",
+        one.rule or NOTHING,
         _scored(one.best_epoch, one.best_score, named),
         _scored(one.chosen_epoch, one.chosen_score, ""),
         f"{one.epochs_saved:g}",
