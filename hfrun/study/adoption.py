@@ -29,9 +29,11 @@ from hfrun.study.candidate import (
     plain_config,
     read_study,
     score_in,
+    stretch_of,
 )
 from hfrun.study.paired_runs import Arm, Pairs, Runner, train_pairs
 from hfrun.study.paired_test import adoption_rates, looks_of
+from hfrun.study.plan import stretched
 from hfrun.study.study_data import StudyData, StudyTrial
 from hfrun.study.trials import run_trial
 from hfrun.study_config import StudyConfig
@@ -99,7 +101,7 @@ def adopt(
     return Adoption(folder=folder, outcome=outcome)
 
 
-def planned(raw: Mapping[str, Any], *, source: str) -> dict[str, Any]:
+def planned(raw: Mapping[str, Any], *, source: str, repetitions: int = 4000) -> dict[str, Any]:
     """What the config's adoption would do on normal scores, by simulation; nothing is trained.
 
     Returns:
@@ -108,7 +110,10 @@ def planned(raw: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """
     plan = _study_of(config_from(dict(raw), source=source), source).adoption
     sizes: dict[str, Any] = {"seeds": plan.seeds, "most_seeds": plan.most_seeds}
-    rates = [asdict(adoption_rates(gain, level=plan.level, **sizes)) for gain in _GAINS]
+    rates = [
+        asdict(adoption_rates(gain, level=plan.level, **sizes, repetitions=repetitions))
+        for gain in _GAINS
+    ]
     return {"level": plan.level, "looks": list(looks_of(**sizes)), "rates": rates}
 
 
@@ -143,9 +148,12 @@ def _arms(
     folder: Path,
     incumbent: Path | None,
 ) -> tuple[Arm, Arm]:
-    """Incumbent and candidate, each with a folder for its trainings."""
-    old_raw: Mapping[str, Any] = raw
-    name = "incumbent"
+    """Incumbent and candidate, each with a folder for its trainings.
+
+    A finalist was trained for longer than the config says; so is then the incumbent, as length is
+    not what was asked.
+    """
+    old_raw, name = stretched(raw, stretch_of(trial, data)), "incumbent"
     if incumbent is not None:
         path = incumbent / "config.yaml"
         if not path.is_file():
@@ -153,7 +161,7 @@ def _arms(
                 f"{incumbent}: no config.yaml in it; --incumbent needs the folder of a run"
             )
         old_raw, name = load_yaml(path), f"incumbent-{incumbent.resolve().name}"
-    old = Arm(name="incumbent", raw=old_raw, folder=folder / "adoption" / name)
+    old = Arm(name="the incumbent", raw=old_raw, folder=folder / "adoption" / name)
     new = Arm(
         name=f"trial {trial.number}",
         raw=candidate_config(raw, data, trial, folder),
@@ -174,7 +182,7 @@ def _trained(
     if not changed:
         return None
     told = ", ".join(changed)
-    announce(f"{arms[1].name} of {data.name} against the incumbent; it changes {told}")
+    announce(f"{arms[1].name} of {data.name} against the incumbent, of which it changes {told}")
     return train_pairs(
         *arms,
         metric=data.metric,
@@ -208,6 +216,7 @@ def _outcome(
         "metric": data.metric,
         "higher_is_better": data.higher_is_better,
         "score_in_study": score_in(group),
+        "stretch": stretch_of(group[0], data),
         **_figures(pairs),
         **trials_behind(raw, data),
         "not_ended": sum(not trial.has_ended for trial in data.trials),

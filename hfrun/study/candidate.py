@@ -79,6 +79,11 @@ def score_in(group: Sequence[StudyTrial]) -> float:
     return fmean(trial.score for trial in group if trial.score is not None)
 
 
+def stretch_of(trial: StudyTrial, data: StudyData) -> float:
+    """How many times as long as the config says a trial was trained."""
+    return float(data.budget.get("stretch", 1.0)) if trial.phase == "finalist" else 1.0
+
+
 def candidate_config(
     raw: Mapping[str, Any], data: StudyData, trial: StudyTrial, folder: Path
 ) -> dict[str, Any]:
@@ -97,8 +102,7 @@ def candidate_config(
     else:
         values = {**data.fixed, **trial.values}
         made = trial_config(raw, values, seed=0, name="", folder="")
-        if trial.phase == "finalist":
-            made = stretched(made, float(data.budget.get("stretch", 1.0)))
+        made = stretched(made, stretch_of(trial, data))
     kept = {name: part for name, part in made.items() if name not in _BESIDE}
     return {**kept, **{name: raw[name] for name in _BESIDE if name in raw}}
 
@@ -142,12 +146,13 @@ def begun(data: StudyData) -> int:
 
 
 def _groups(data: StudyData) -> list[tuple[StudyTrial, ...]]:
-    """Trials with the same values in the same phase; finalists are there with several seeds."""
-    found: dict[tuple[str, str], list[StudyTrial]] = {}
+    """Every short trial by itself, and the finalists with the same values, one a seed."""
+    found: dict[str, list[StudyTrial]] = {}
     for trial in sorted(data.trials, key=lambda each: each.number):
+        values = json.dumps(trial.values, sort_keys=True, default=str)
+        told = values if trial.phase == "finalist" else str(trial.number)
         if trial.status != "waiting":
-            told = json.dumps(trial.values, sort_keys=True, default=str)
-            found.setdefault((trial.phase, told), []).append(trial)
+            found.setdefault(told, []).append(trial)
     return [tuple(group) for group in found.values()]
 
 

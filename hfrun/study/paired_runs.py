@@ -124,7 +124,7 @@ def _trained(arm: Arm, seed: int, kind: Kind, run: Runner) -> TrialResult:
     result = run(arm.raw, Trial(number=arm.number, values={}, seed=seed, folder=folder, kind=kind))
     if result.status in ("failed", "pruned"):
         raise HfrunError(
-            f"{folder}: the training of the {arm.name} {result.status}: {result.error}; mend it, "
+            f"{folder}: the training of {arm.name} {result.status}: {result.error}; mend it, "
             "and run the same command again: it goes on with this seed"
         )
     return result
