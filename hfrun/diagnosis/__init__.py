@@ -9,7 +9,18 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from hfrun.diagnosis import fit, gradients, rates, settings
+from hfrun.diagnosis import (
+    answers,
+    certainty,
+    choice,
+    fit,
+    gradients,
+    overfitting,
+    rates,
+    settings,
+    stability,
+    warmup,
+)
 from hfrun.diagnosis.finding import SEVERITIES, Finding, Severity
 from hfrun.diagnosis.rule import Rule
 from hfrun.record import RunRecord
@@ -17,7 +28,18 @@ from lob_backtest.files import write_json
 
 __all__ = ["RULES", "Finding", "Rule", "Severity", "diagnose", "text_of", "write_diagnosis"]
 
-RULES: tuple[Rule, ...] = (*fit.RULES, *rates.RULES, *gradients.RULES, *settings.RULES)
+RULES: tuple[Rule, ...] = (
+    *stability.RULES,
+    *fit.RULES,
+    *overfitting.RULES,
+    *choice.RULES,
+    *rates.RULES,
+    *warmup.RULES,
+    *gradients.RULES,
+    *settings.RULES,
+    *answers.RULES,
+    *certainty.RULES,
+)
 
 DIAGNOSIS_FILE = "diagnosis.json"
 _WIDTH = 96
@@ -48,6 +70,6 @@ def text_of(findings: Sequence[Finding]) -> str:
 
 def _lines(finding: Finding) -> list[str]:
     head = f"{finding.severity:<8} {finding.rule}"
-    body = textwrap.wrap(f"{finding.message}.", _WIDTH - 9)
+    body = textwrap.wrap(finding.message, _WIDTH - 9)
     step = textwrap.wrap(f"next: {finding.next_experiment}", _WIDTH - 9)
     return [head, *(f"{'':9}{line}" for line in (*body, *step))]

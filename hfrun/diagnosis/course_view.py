@@ -1,15 +1,20 @@
-"""How far a training had come, and which of its evaluations is the best one."""
+"""How far a training had come, which of its evaluations is the best, and how large its sets are."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hfrun.fold_trainer import is_greater_better
-from hfrun.record import Course, RunRecord
+from hfrun.record import SETTINGS, Course, RunRecord
 
 # As `hfrun replay` chooses where a record does not say by which metric it chose.
 _CHOICES = ("eval_f1_weighted", "eval_accuracy", "eval_loss")
 _OWN_CHOICE = "eval_loss"  # of a run of this program whose config names none
 _ONE_CYCLE_RISE = 0.3  # of one cycle, where no warm-up was asked for
+_SIZES = ("validation_decisions", "validation_texts")
+
+Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +24,7 @@ class Best:
     metric: str
     is_greater_better: bool
     index: int
-    figures: Mapping[str, float]
+    figures: Figures
 
     @property
     def value(self) -> float:
@@ -31,25 +36,50 @@ class Best:
         return f"{self.figures['epoch']:g}"
 
 
-def evaluations(course: Course) -> list[Mapping[str, float]]:
-    """The evaluations after training began."""
-    return [epoch for epoch in course.epochs if epoch.get("step") != 0]
+def evaluations(course: Course) -> list[Figures]:
+    """The evaluations after training began, each with the figures in it that can be believed.
+
+    What is not finite is left out, and an accuracy or F1 that is no share of 1 (such as percent).
+    """
+    return [
+        {name: value for name, value in entry.items() if _is_sound(name, value)}
+        for entry in course.epochs
+        if entry.get("step") != 0 and math.isfinite(entry.get("epoch", math.nan))
+    ]
+
+
+def _is_sound(name: str, value: float) -> bool:
+    is_share = name.endswith(("accuracy", "_f1_weighted", "_f1_macro"))
+    return math.isfinite(value) and (not is_share or 0 <= value <= 1)
+
+
+def series(course: Course, name: str) -> list[tuple[float, float]]:
+    """(epoch, value) of every evaluation that has a sound value of this name."""
+    return [(entry["epoch"], entry[name]) for entry in evaluations(course) if name in entry]
+
+
+def finite(value: object) -> float | None:
+    """A number that can be reckoned with, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def best_of(course: Course, record: RunRecord) -> Best | None:
     """The best evaluation by the metric that the run chose by; the first of equal ones."""
-    seen = evaluations(course)
     metric = _metric(course, record)
     if metric is None:
         return None
     greater = is_greater_better(metric)
+    seen = evaluations(course)
     held = [
-        (entry[metric], i) for i, entry in enumerate(seen)
-        if metric in entry and entry[metric] == entry[metric]
-    ]  # fmt: skip
+        (entry[metric] if greater else -entry[metric], -i)
+        for i, entry in enumerate(seen)
+        if metric in entry
+    ]
     if not held:
         return None
-    _, index = max(held, key=lambda one: (one[0] if greater else -one[0], -one[1]))
+    index = -max(held)[1]
     return Best(metric=metric, is_greater_better=greater, index=index, figures=seen[index])
 
 
@@ -59,36 +89,35 @@ def _metric(course: Course, record: RunRecord) -> str | None:
         return named if named.startswith("eval_") else f"eval_{named}"
     if record.kind != "recorded":
         return _OWN_CHOICE
-    return next((name for name in _CHOICES if course.series(name)), None)
+    return next((name for name in _CHOICES if series(course, name)), None)
 
 
 def epochs_done(course: Course, index: int) -> float:
     """Epochs of training that were over at an evaluation; diaries may count from 0."""
     seen = evaluations(course)
-    counts_from_zero = bool(seen) and seen[0]["epoch"] == 0
-    return seen[index]["epoch"] + (1 if counts_from_zero else 0)
+    return seen[index]["epoch"] + (1 if seen[0]["epoch"] == 0 else 0)
 
 
 def epochs_trained(course: Course) -> float | None:
     """Epochs of training altogether."""
-    trained = course.figures.get("epochs_trained")
-    if isinstance(trained, int | float):
-        return float(trained)
+    trained = finite(course.figures.get("epochs_trained"))
+    if trained is not None:
+        return trained
     return epochs_done(course, -1) if evaluations(course) else None
 
 
 def epochs_planned(course: Course, record: RunRecord) -> float | None:
     """Epochs that the config asked for."""
-    steps, epochs = number(record, "max_steps"), number(record, "epochs")
+    steps = number(record, "max_steps")
     if steps is not None and steps > 0:
         per_epoch = steps_per_epoch(course)
         return None if per_epoch is None else steps / per_epoch
-    return epochs
+    return number(record, "epochs")
 
 
 def steps_per_epoch(course: Course) -> float | None:
     """Optimizer steps of an epoch, from the last evaluation that says both."""
-    for entry in reversed(course.epochs):
+    for entry in reversed(evaluations(course)):
         if entry.get("step", 0) > 0 and entry["epoch"] > 0:
             return entry["step"] / entry["epoch"]
     return None
@@ -107,14 +136,60 @@ def warmup_epochs(course: Course, record: RunRecord) -> float | None:
     return None if per_epoch is None else warmup / per_epoch
 
 
+def ended_in_warmup(course: Course, record: RunRecord) -> bool:
+    """Whether training ended before the peak rate of the config was taken."""
+    trained, warmup = epochs_trained(course), warmup_epochs(course, record)
+    return trained is not None and warmup is not None and trained < warmup
+
+
+def rates(course: Course) -> list[tuple[float, float]]:
+    """(epoch, learning rate) as logged, at steps where they were, else at evaluations."""
+    logged = [
+        (event["epoch"], event["learning_rate"])
+        for event in course.steps
+        if finite(event.get("learning_rate")) is not None and finite(event.get("epoch")) is not None
+    ]
+    return logged or series(course, "learning_rate")
+
+
 def number(record: RunRecord, name: str) -> float | None:
-    """A setting that is a number."""
-    value = record.setting(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None
+    """A setting that is a finite number."""
+    return finite(record.setting(name))
+
+
+def override(record: RunRecord, name: str, value: float) -> str:
+    """A setting as it is typed on the command line, by the key that the config uses."""
+    keys = SETTINGS[name]
+    key = next((key for key in keys if "." in key and key in record.flat_config), keys[0])
+    return f"{key}={value:.3g}"
 
 
 def train_measure(course: Course) -> str | None:
     """What says how well the training data is fitted: by accuracy, else by loss."""
     return next((name for name in ("train_accuracy", "train_cross_entropy", "train_loss")
-                 if len(course.series(name)) > 1), None)  # fmt: skip
+                 if len(series(course, name)) > 1), None)  # fmt: skip
+
+
+def evaluation_size(course: Course) -> int | None:
+    """Examples of the validation part."""
+    sizes = (finite(course.figures.get(name)) for name in _SIZES)
+    return next((int(size) for size in sizes if size), None)
+
+
+def train_size(course: Course, record: RunRecord) -> int | None:
+    """Training examples on which the train accuracy was measured."""
+    sizes = (finite(course.figures.get(name)) for name in ("train_decisions", "train_texts"))
+    held = [int(size) for size in sizes if size]
+    asked = record.flat_config.get("callbacks.gap_samples")
+    if held and isinstance(asked, int):
+        return min(held[0], asked)
+    return held[0] if held else None
+
+
+def fold_report(course: Course, record: RunRecord) -> Mapping[str, Any] | None:
+    """What the report says of a training's test block."""
+    folds = record.report.get("folds") or []
+    if len(folds) == len(record.courses) == 1:
+        found: Mapping[str, Any] = folds[0]
+        return found
+    return next((fold for fold in folds if course.label == f"fold {fold.get('fold')}"), None)

@@ -6,13 +6,15 @@ from hfrun.diagnosis.course_view import (
     epochs_planned,
     epochs_trained,
     number,
+    override,
     warmup_epochs,
 )
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.rule import course_rule
+from hfrun.diagnosis.sources import DEEPLOB
 from hfrun.record import Course, RunRecord
 
-_DIARY = "DeepLOB tuning diary: base rate 2e-5, warm-up ratio 0.2, best epoch 4 of 100"
+_DIARY = f"{DEEPLOB}: base rate 2e-5, warm-up ratio 0.2, best epoch 4 of 100"
 
 
 @course_rule(_DIARY)
@@ -37,15 +39,17 @@ def best_inside_warmup(course: Course, record: RunRecord) -> Sign | None:
             "rate_at_best": rate,
             "peak_rate": peak,
         },
-        next_experiment=f"training.learning_rate={rate:.2g} "
-        f"training.warmup_steps={_short_warmup(done, planned):.2g}: hold the rate that worked",
+        next_experiment=_hold(record, rate, done / planned)
+        if (epochs_trained(course) or warmup) >= warmup
+        else "training.warmup_steps=0.05: rates above it were hardly tried",
         weight=1 - done / warmup,
     )
 
 
-def _short_warmup(done: float, planned: float) -> float:
-    """A share of the steps that is over by half of the best epoch, and at most a twentieth."""
-    return min(0.05, 0.5 * done / planned)
+def _hold(record: RunRecord, rate: float, share: float) -> str:
+    """The rate that worked, after a warm-up that is over by half of the best epoch."""
+    warmup = min(0.05, 0.5 * share)
+    return f"{override(record, 'learning_rate', rate)} training.warmup_steps={warmup:.2g}"
 
 
 @course_rule(_DIARY)
@@ -68,8 +72,8 @@ def peak_never_reached(course: Course, record: RunRecord) -> Sign | None:
             "highest_rate": highest,
             "peak_rate": peak,
         },
-        next_experiment="training.warmup_steps=0.05, and say of this run that it tried the rate "
-        f"{highest:.2g}",
+        next_experiment="training.warmup_steps=0.05; until then this run has tried the rate "
+        f"{highest:.2g} and no higher one",
         weight=1 - trained / warmup,
     )
 

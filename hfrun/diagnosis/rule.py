@@ -65,15 +65,17 @@ def _together(
     label, worst = max(signs, key=lambda held: held[1].weight)
     severity, message = worst.severity, worst.message
     if of > 1:
-        message = f"in {len(signs)} of {of} folds, most in {label}: {message}"
+        most = "" if len(signs) == 1 else "most in "
+        message = f"in {len(signs)} of {of} folds, {most}{label}: {message}"
         if 2 * len(signs) < of:
             severity = _milder(severity)
+    counted = {"folds_with": len(signs), "folds_of": of} if of > 1 else {}
     return [
         Finding(
             rule=name,
             severity=severity,
-            message=message,
-            evidence={**worst.evidence, **({"folds": len(signs), "of": of} if of > 1 else {})},
+            message=f"{message[0].upper()}{message[1:]}.",
+            evidence={**worst.evidence, **counted},
             next_experiment=worst.next_experiment,
             source=source,
             courses=tuple(held for held, _ in signs if held),

@@ -1,0 +1,10 @@
+"""Where the rules come from: the documents that the project grew out of, and papers."""
+
+PLAYBOOK = "Deep Learning Tuning Playbook (Godbole et al., 2023)"
+TREE = "Ng (2018), Machine Learning Yearning: errors on train, train-dev, dev and test"
+DEEPLOB = "DeepLOB tuning diary"
+LLAMA = "LLaMA fine-tuning diary"
+REPAIRS = "Five repairs to a DeepLOB trainer"
+NOTES = "Notes on tuning MLPs and RNNs"
+CALIBRATION = "Guo et al. (2017), On Calibration of Modern Neural Networks"
+OURS = "this project"
