@@ -22,6 +22,7 @@ from hfrun.models.pretrained import load_pretrained
 from hfrun.models.skip_path import reads_hand_features
 from hfrun.training.precision import has_fast_bfloat16
 from hfrun.training.stop_rules import stop_rules_from
+from hfrun.training.trackers import set_up_trackers, trackers_from
 from hfrun.training.trainer import MeasuredTrainer
 from hfrun.training.values import DropoutSchedule, ScheduledValue, WeightDecaySchedule
 from hfrun.training.weighting import clipped_sample_weights
@@ -39,7 +40,6 @@ _ARGUMENT_DEFAULTS = {
     "save_total_limit": 2,
     "dataloader_pin_memory": torch.cuda.is_available(),
     "use_cpu": not torch.accelerator.is_available(),  # else bf16 is refused on a CPU
-    "report_to": "none",
     "ddp_find_unused_parameters": False,
 }
 
@@ -51,9 +51,10 @@ def training_arguments(config: AnyRunConfig, folder: Path) -> TrainingArguments:
     """The run's TrainingArguments.
 
     Raises:
-        TrainingError: transformers refuses a value.
+        TrainingError: transformers refuses a value, or a tracker is not known or not installed.
     """
-    chosen = {**_ARGUMENT_DEFAULTS, **config.training.arguments}
+    chosen = {**_ARGUMENT_DEFAULTS, "run_name": str(folder), **config.training.arguments}
+    chosen["report_to"] = trackers_from(chosen.get("report_to"))
     chosen.setdefault("bf16", has_fast_bfloat16() and not chosen.get("fp16"))
     if chosen.get("greater_is_better") is None and chosen["metric_for_best_model"] is not None:
         chosen["greater_is_better"] = is_greater_better(chosen["metric_for_best_model"])
@@ -153,7 +154,7 @@ def fold_trainer(
             decisions=part if inputs.with_hand_features else None,
         )
 
-    return MeasuredTrainer(
+    trainer = MeasuredTrainer(
         model=model,
         args=training_arguments(config, inputs.folder),
         train_dataset=dataset(fold.train, _sample_weights(config, prepared, fold)),
@@ -175,6 +176,8 @@ def fold_trainer(
         train_labels=labels[fold.train],
         channels_last=True,
     )
+    set_up_trackers(trainer)
+    return trainer
 
 
 def scheduled_values(config: AnyRunConfig) -> list[ScheduledValue]:

@@ -20,6 +20,7 @@ from hfrun.fold_trainer import scheduled_values, training_arguments
 from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.models.llama_weights import build_classifier, load_tokenizer
 from hfrun.training.stop_rules import stop_rules_from
+from hfrun.training.trackers import set_up_trackers
 from hfrun.training.trainer import MeasuredTrainer
 
 _TEXTS_FOR_BIAS = 256
@@ -140,7 +141,7 @@ def text_trainer(
         sampler = LengthGroupedSampler(
             data.tokens["train"].length, batch=batch, seed=config.run.seed
         )
-    return MeasuredTrainer(
+    trainer = MeasuredTrainer(
         model=model,
         args=arguments,
         train_dataset=token_dataset(data.tokens["train"], train.labels),
@@ -156,6 +157,8 @@ def text_trainer(
         train_labels=np.asarray(train.labels, dtype=np.int64),
         rate_factor=rate_factor(config, layers=model.config.num_hidden_layers),
     )
+    set_up_trackers(trainer)
+    return trainer
 
 
 def rate_factor(config: TextRunConfig, *, layers: int) -> Callable[[str], float] | None:
