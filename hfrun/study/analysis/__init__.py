@@ -10,7 +10,7 @@ from hfrun.study.analysis.boundary import boundaries
 from hfrun.study.analysis.courses import courses
 from hfrun.study.analysis.findings import answer_of, findings_of
 from hfrun.study.analysis.importance import importance
-from hfrun.study.analysis.isolation import isolation_plots
+from hfrun.study.analysis.isolation import cells_of, isolation_plots
 from hfrun.study.analysis.standing import best_of, cost, counts, finalists, not_run, table
 from hfrun.study.study_data import StudyData, plain
 
@@ -44,7 +44,7 @@ def analyse(data: StudyData, *, seed: int = 0) -> dict[str, Any]:
         "axes": axis_plots(data, axes),
         "boundary": boundaries(data, axes),
         "curves": courses(data, axes),
-        "best_of_n": best_of_n(data, rng),
+        "best_of_n": best_of_n(data, cells_of(axes), rng),
         "importance": importance(data, axes, seed=seed),
         "parallel": parallel(data, axes),
         "table": table(data, axes),

@@ -5,13 +5,13 @@ range           0 |------x-------| 0.6     place = (x - low) / (high - low)
 values          a |      b       | c       place = index / (number - 1)
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from hfrun.study.grid import cell_label, key_label, value_label
+from hfrun.study.space import as_meant, canonical
 from hfrun.study.study_data import StudyData, StudyTrial
 
 
@@ -53,6 +53,14 @@ class Axis:
     def labels(self) -> list[str]:
         return [value_label(value) for value in self.values]
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Of a range, or the first and the last of ordered values."""
+        low, high = (self.low, self.high) if self.is_range else (self.values[0], self.values[-1])
+        assert low is not None, self.key
+        assert high is not None, self.key
+        return float(low), float(high)
+
     def coordinate(self, values: Mapping[str, Any]) -> float | None:
         """Where a plot's axis has a trial: the number of a range, the index of a listed value."""
         if self.key not in values:
@@ -71,8 +79,7 @@ class Axis:
             return None
         if not self.is_range:
             return at / max(len(self.values) - 1, 1)
-        low, high = (self.low, self.high)
-        assert low is not None and high is not None
+        low, high = self.bounds
         if self.log:
             return math.log(at / low) / math.log(high / low)
         return (at - low) / (high - low)
@@ -85,21 +92,24 @@ def axes_of(data: StudyData) -> list[Axis]:
     names = {key: name if short.count(name) == 1 else key
              for key, name in zip(keys, short, strict=True)}  # fmt: skip
     found = [
-        Axis(key=key, name=names[key], role="scientific", values=tuple(values), conditions={})
+        Axis(key=key, name=names[key], role="scientific", values=_meant(values), conditions={})
         for key, values in data.scientific.items()
     ]
-    for key, held in data.nuisance.items():
-        conditions = held.get("when") or {}
-        if held.get("values"):
-            found.append(Axis(key=key, name=names[key], role="nuisance",
-                              values=_in_order(held["values"]), conditions=conditions))  # fmt: skip
-        else:
-            found.append(
-                Axis(key=key, name=names[key], role="nuisance", low=held["low"], high=held["high"],
-                     log=bool(held.get("log")), integer=bool(held.get("integer")),
-                     conditions=conditions)
-            )  # fmt: skip
-    return found
+    return found + [_nuisance(key, names[key], held) for key, held in data.nuisance.items()]
+
+
+def _nuisance(key: str, name: str, held: Mapping[str, Any]) -> Axis:
+    return Axis(
+        key=key,
+        name=name,
+        role="nuisance",
+        low=held.get("low"),
+        high=held.get("high"),
+        log=bool(held.get("log")),
+        integer=bool(held.get("integer")),
+        values=_in_order(_meant(held.get("values") or ())),
+        conditions=held.get("when") or {},
+    )
 
 
 def axis_plots(data: StudyData, axes: Sequence[Axis]) -> list[dict[str, Any]]:
@@ -168,13 +178,6 @@ def trial_label(trial: StudyTrial, axes: Sequence[Axis]) -> str:
                        if axis.key in trial.values})  # fmt: skip
 
 
-def canonical(value: Any) -> str:
-    """A text that equal values share: 0 and 0.0 do, 1 and true do not."""
-    if _is_number(value):
-        return repr(float(value))
-    return json.dumps(value, sort_keys=True, default=str)
-
-
 def _point(trial: StudyTrial, at: float) -> dict[str, Any]:
     return {
         "trial": trial.number,
@@ -183,6 +186,10 @@ def _point(trial: StudyTrial, at: float) -> dict[str, Any]:
         "status": outcome_of(trial),
         "phase": trial.phase,
     }
+
+
+def _meant(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(as_meant(value) for value in values)
 
 
 def _in_order(values: Sequence[Any]) -> tuple[Any, ...]:

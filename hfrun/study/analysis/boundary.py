@@ -76,8 +76,7 @@ def _crowding(axis: Axis, best: Sequence[tuple[int, float]], side: str) -> dict[
 
 def _beyond(axis: Axis, side: str) -> float | None:
     """A decade further on a log scale, the same width on a linear; None where there is nothing."""
-    low, high = (axis.low, axis.high) if axis.is_range else (axis.values[0], axis.values[-1])
-    assert low is not None and high is not None
+    low, high = axis.bounds
     if axis.log:
         wider = low / 10 if side == "low" else high * 10
     else:

@@ -1,11 +1,17 @@
 """Which hyperparameters the score depended on, in the space that was explored.
 
-A random forest learns the score from the values; each hyperparameter is then shuffled in turn
-among the trials that a tree has not seen, and the share of the score's variance that this costs is
-its importance. One that makes no difference comes out at about 0. How much the forest explains of
-trials it has not seen says whether any of it means something.
+Random forests learn the score from the values; then each hyperparameter is shuffled in turn among
+the trials that a tree has not seen. Half of what this adds to the squared error, as a share of the
+score's variance, is its importance: for a forest that knew the score, Sobol's total effect. Other
+forests learn scores that were shuffled among the trials: what hyperparameters reach there is what
+chance gives, and an importance below it means nothing.
 
-References: Breiman (2001), Random Forests, Machine Learning 45(1).
+A tree sees all trials of a nuisance point or none. Seeing one of them it would know the others,
+and any hyperparameter that tells the points apart would look important.
+
+References: Breiman (2001), Random Forests, Machine Learning 45(1). Jansen (1999), Analysis of
+variance designs for model output, Computer Physics Communications 117. Altmann et al. (2010),
+Permutation importance: a corrected feature importance measure, Bioinformatics 26(10).
 """
 
 from collections.abc import Sequence
@@ -14,111 +20,152 @@ from typing import Any
 import numpy as np
 
 from hfrun.study.analysis.axis import Axis
-from hfrun.study.study_data import StudyData
-from lob_backtest.book import FloatArray
+from hfrun.study.space import canonical
+from hfrun.study.study_data import StudyData, StudyTrial
+from lob_backtest.book import FloatArray, IntArray
 
-TREES = 300
-_LEAST = 8  # trials, fewer of which train no forest
-_EXPLAINED = 0.1  # share of the variance, below which the forest knows nothing
+FORESTS, TREES = 8, 16
+_LEAST = 6  # nuisance points, fewer of which train no forest
+_EXPLAINED = 0.1  # share of the variance, below which the forests know nothing
 
 
 def importance(data: StudyData, axes: Sequence[Axis], *, seed: int) -> dict[str, Any]:
-    """An entry for each hyperparameter, the most important first; ``reason`` where there is none.
+    """An item for each hyperparameter that varied, the most important first.
 
     Trials that diverged count as the worst score seen: that a rate is too high is part of what it
-    does. Constraints play no part: they are not the score.
+    does. Constraints play no part, they are not the score.
+
+    Returns:
+        ``items`` with ``share``, ``sd`` over the forests, ``is_clear`` (above ``chance``);
+        ``explained`` of the variance of unseen trials; ``reason`` where nothing can be told.
     """
     sign = 1.0 if data.higher_is_better else -1.0
-    scored = [trial for trial in data.explored if trial.has_score]
-    worst = min((sign * float(trial.score or 0.0) for trial in scored), default=0.0)
     used = [trial for trial in data.explored if trial.has_score or trial.status == "diverged"]
-    target = np.array([sign * float(t.score or 0.0) if t.has_score else worst for t in used])
-    varied = [axis for axis in axes if len({axis.place(t.values) for t in used}) > 1]
-    none: dict[str, Any] = {"method": "random forest, permutation of unseen trials", "items": [],
-                            "explained": None, "trials": len(used)}  # fmt: skip
-    least = max(_LEAST, 2 * len(varied) + 2)
-    if len(used) < least:
-        return {**none, "reason": f"{len(used)} trials with a score: {least} are needed"}
-    if np.ptp(target) <= 0 or not varied:
+    scores = [sign * float(trial.score or 0.0) for trial in used if trial.has_score]
+    target = np.array([
+        sign * float(trial.score or 0.0) if trial.has_score else min(scores, default=0.0)
+        for trial in used
+    ])  # fmt: skip
+    varied = [axis for axis in axes if len({axis.place(trial.values) for trial in used}) > 1]
+    points = _points(data, used)
+    number = len(set(points.tolist()))
+    none: dict[str, Any] = {"method": "random forests, half the growth of the squared error",
+                            "items": [], "explained": None, "chance": None, "trials": len(used),
+                            "points": number, "reason": None}  # fmt: skip
+    least = max(_LEAST, len(varied) + 2)
+    if number < least:
+        return {**none, "reason": f"{number} nuisance points: {least} are needed"}
+    if not varied or np.ptp(target) <= 1e-12 * np.abs(target).max():
         return {**none, "reason": "all scores are the same, or nothing was varied"}
-    columns, owners = _matrix(varied, [trial.values for trial in used])
-    shares, spread, explained = _forest(columns, owners, target, len(varied), seed)
+    columns, owners = _matrix(varied, used)
+    rng = np.random.default_rng(seed)
+    shares, explained = _forests(columns, owners, target, points, rng)
+    chance = float(np.quantile([
+        _forest(columns, owners, rng.permutation(target), points, rng)[0] / (2 * target.var())
+        for _ in range(FORESTS)
+    ], 0.95))  # fmt: skip
     items = [
         {"key": axis.key, "name": axis.name, "role": axis.role,
-         "share": float(shares[index]), "sd": float(spread[index])}
-        for index, axis in enumerate(varied)
+         "share": float(shares[:, place].mean()), "sd": float(shares[:, place].std(ddof=1)),
+         "is_clear": bool(explained >= _EXPLAINED and shares[:, place].mean() > chance)}
+        for place, axis in sorted(enumerate(varied), key=lambda each: -shares[:, each[0]].mean())
     ]  # fmt: skip
-    items.sort(key=lambda item: (-item["share"], item["key"]))
     reason = None
     if explained < _EXPLAINED:
         reason = (
-            f"the values explain {max(explained, 0):.0%} of the score's variance on trials not "
+            f"the values explain {max(explained, 0):.0%} of the score's variance in trials not "
             "seen: which of them matters cannot be told"
         )
-    return {**none, "items": items, "explained": explained, "reason": reason}
+    return {**none, "items": items, "explained": explained, "chance": chance, "reason": reason}
 
 
-def _matrix(axes: Sequence[Axis], values: Sequence[Any]) -> tuple[FloatArray, list[int]]:
-    """``(N, M)`` columns and whose each is: ordered ones by place, others one a value.
+def _points(data: StudyData, trials: Sequence[StudyTrial]) -> IntArray:
+    """``(N,)`` the nuisance point of each trial; its own where nothing is tuned."""
+    always = [key for key, held in data.nuisance.items() if not held.get("when")]
+    keys = [
+        canonical([trial.values.get(key) for key in always or data.nuisance])
+        if data.nuisance
+        else str(trial.number)
+        for trial in trials
+    ]
+    names = list(dict.fromkeys(keys))
+    return np.array([names.index(key) for key in keys], dtype=np.int64)
+
+
+def _matrix(axes: Sequence[Axis], trials: Sequence[StudyTrial]) -> tuple[FloatArray, IntArray]:
+    """``(N, M)`` columns and whose each is: ordered ones by place, of others one for each value.
 
     Where a conditional one is not set its column is -1, which a tree can split off.
     """
     columns: list[list[float]] = []
     owners: list[int] = []
     for index, axis in enumerate(axes):
-        places = [axis.place(each) for each in values]
         if axis.is_ordered:
+            places = [axis.place(trial.values) for trial in trials]
             columns.append([-1.0 if place is None else place for place in places])
             owners.append(index)
             continue
-        found = [axis.coordinate(each) for each in values]
+        found = [axis.coordinate(trial.values) for trial in trials]
         for level in range(len(axis.values)):
             columns.append([float(at == level) for at in found])
             owners.append(index)
-    return np.array(columns, dtype=float).T, owners
+    return np.array(columns, dtype=float).T, np.array(owners)
+
+
+def _forests(
+    columns: FloatArray,
+    owners: IntArray,
+    target: FloatArray,
+    points: IntArray,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, float]:
+    """``(FORESTS, M)`` shares, and the share of the variance of unseen trials that is explained."""
+    found = [_forest(columns, owners, target, points, rng) for _ in range(FORESTS)]
+    shares = np.array([growth for growth, _, _ in found]) / (2 * target.var())
+    told = np.sum([told for _, told, _ in found], axis=0)
+    votes = np.sum([votes for _, _, votes in found], axis=0)
+    seen = votes > 0
+    missed = np.mean((told[seen] / votes[seen] - target[seen]) ** 2)
+    return shares, float(1 - missed / target[seen].var())
 
 
 def _forest(
-    columns: FloatArray, owners: Sequence[int], target: FloatArray, n_axes: int, seed: int
-) -> tuple[FloatArray, FloatArray, float]:
-    """Share of variance lost by shuffling each, its spread over the trees, and that explained."""
+    columns: FloatArray,
+    owners: IntArray,
+    target: FloatArray,
+    points: IntArray,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """``(M,)`` mean growth of the squared error, and ``(N,)`` sums of predictions and how many."""
     from sklearn.tree import DecisionTreeRegressor
 
-    rng = np.random.default_rng(seed)
-    count = len(target)
-    variance = float(target.var())
-    told, votes = np.zeros(count), np.zeros(count)
-    losses: list[FloatArray] = []
-    for tree_seed in range(TREES):
-        rows = rng.integers(0, count, size=count)
-        unseen = np.setdiff1d(np.arange(count), rows)
+    number = int(points.max()) + 1
+    told, votes = np.zeros(len(target)), np.zeros(len(target))
+    growth: list[FloatArray] = []
+    while len(growth) < TREES:
+        times = np.bincount(rng.integers(0, number, size=number), minlength=number)[points]
+        unseen = np.flatnonzero(times == 0)
         if unseen.size < 2:
             continue
-        tree = DecisionTreeRegressor(max_features=0.7, min_samples_leaf=1, random_state=tree_seed)
-        tree.fit(columns[rows], target[rows])
-        predicted = tree.predict(columns[unseen])
-        told[unseen] += predicted
+        tree = DecisionTreeRegressor(random_state=int(rng.integers(2**31)))
+        tree.fit(columns, target, sample_weight=times)
+        held = _growth(tree, columns[unseen], target[unseen], owners, rng)
+        growth.append(held[0])
+        told[unseen] += held[1]
         votes[unseen] += 1
-        losses.append(
-            _losses(tree, columns[unseen], target[unseen], predicted, owners, n_axes, rng)
-        )
-    held = np.array(losses) / variance
-    seen = votes > 0
-    missed = np.mean((told[seen] / votes[seen] - target[seen]) ** 2)
-    error = held.std(axis=0, ddof=1) / np.sqrt(len(held)) if len(held) > 1 else held[0] * 0
-    return held.mean(axis=0), error, float(1 - missed / variance)
+    mean: FloatArray = np.mean(growth, axis=0)
+    return mean, told, votes
 
 
-def _losses(
-    tree: Any, columns: FloatArray, target: FloatArray, predicted: FloatArray,
-    owners: Sequence[int], n_axes: int, rng: np.random.Generator,
-) -> FloatArray:  # fmt: skip
-    """What a tree's error grows by where one hyperparameter's values are shuffled."""
-    base = np.mean((predicted - target) ** 2)
-    found = np.zeros(n_axes)
-    for index in range(n_axes):
-        mixed = columns.copy()
-        mine = [place for place, owner in enumerate(owners) if owner == index]
-        mixed[:, mine] = columns[rng.permutation(len(columns))][:, mine]
-        found[index] = np.mean((tree.predict(mixed) - target) ** 2) - base
-    return found
+def _growth(
+    tree: Any, columns: FloatArray, target: FloatArray, owners: IntArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """What a tree's squared error grows by where each is shuffled, and its predictions."""
+    number = int(owners.max()) + 1
+    tables = np.tile(columns, (number + 1, 1, 1))
+    for index in range(number):
+        mine = owners == index
+        tables[index][:, mine] = columns[rng.permutation(len(columns))][:, mine]
+    predicted = tree.predict(tables.reshape(-1, columns.shape[1])).reshape(number + 1, -1)
+    errors = ((predicted - target) ** 2).mean(axis=1)
+    return errors[:-1] - errors[-1], predicted[-1]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import Any
 
-from hfrun.study.analysis.axis import Axis, by_score, canonical, outcome_of, ranks, trial_label
+from hfrun.study.analysis.axis import Axis, by_score, outcome_of, ranks, trial_label
 from hfrun.study.grid import value_label
+from hfrun.study.space import canonical
 from hfrun.study.study_data import STATUSES, StudyData, StudyTrial
 
 
@@ -73,20 +74,21 @@ def finalists(data: StudyData, axes: Sequence[Axis]) -> list[dict[str, Any]]:
     held = []
     for trials in groups.values():
         scores = [float(trial.score or 0.0) for trial in trials if trial.is_feasible]
-        held.append({
+        lacking = len(trials) - len(scores)
+        mean = fmean(scores) if scores else None
+        sign = -1.0 if data.higher_is_better else 1.0
+        told = {
             "label": trial_label(trials[0], axes),
             "values": dict(trials[0].values),
             "trials": [trial.number for trial in trials],
             "seeds": [trial.seed for trial in trials],
             "scores": scores,
-            "lacking": len(trials) - len(scores),
-            "mean": fmean(scores) if scores else None,
+            "lacking": lacking,
+            "mean": mean,
             "sd": stdev(scores) if len(scores) > 1 else None,
-        })  # fmt: skip
-    sign = -1.0 if data.higher_is_better else 1.0
-    held.sort(key=lambda each: (each["mean"] is None, each["lacking"] > 0,
-                                sign * (each["mean"] or 0.0), each["trials"][0]))  # fmt: skip
-    return held
+        }
+        held.append(((mean is None, lacking > 0, sign * (mean or 0.0), trials[0].number), told))
+    return [told for _, told in sorted(held, key=lambda each: each[0])]
 
 
 def table(data: StudyData, axes: Sequence[Axis]) -> list[dict[str, Any]]:
@@ -128,7 +130,7 @@ def _row(trial: StudyTrial, axes: Sequence[Axis], ranked: dict[int, int]) -> dic
 
 def not_run(data: StudyData) -> dict[str, Any]:
     """What of the budget is still to come, or never came: counts and a sentence for each."""
-    phases = [trial.phase for trial in data.trials]
+    phases: list[str] = [trial.phase for trial in data.trials]
     planned = {"explore": data.budget.get("trials"), "exploit": data.budget.get("exploit")}
     missing = {
         phase: max(int(number) - phases.count(phase), 0)
