@@ -1,4 +1,4 @@
-"""``hfrun study run|worker|show CONFIG``: one question, its trials, and what they say."""
+"""``hfrun study run|worker|show|adopt CONFIG``: one question, its trials, and what they say."""
 
 import argparse
 import json
@@ -10,12 +10,15 @@ from lob_backtest.command_line import EXIT_BAD_INPUT, EXIT_DONE
 
 def add_parser(commands: Any) -> None:
     """Register ``study`` with its commands."""
+    from hfrun.commands.study_adopt import add_adopt_parser
+
     study = commands.add_parser("study", help="tune by experiment: run trials, look, adopt")
     kinds = study.add_subparsers(dest="study_command", required=True, metavar="COMMAND")
     runner = _add(kinds, "run", _run, "run every trial of the study with its workers, and report")
     runner.add_argument("--workers", type=int, help="processes (default: study.workers)")
     _add(kinds, "worker", _worker, "pull trials and run them: one more process, on any machine")
     _add(kinds, "show", _show, "write the report of the trials there are, and print the answer")
+    add_adopt_parser(kinds)
 
 
 def _add(kinds: Any, name: str, run: Any, told: str) -> argparse.ArgumentParser:

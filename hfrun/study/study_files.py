@@ -11,7 +11,7 @@ from typing import Any
 from hfrun.provenance import program_facts
 from hfrun.study.analysis import analyse
 from hfrun.study.opened import OpenedStudy
-from hfrun.study.report.page import write_study_report
+from hfrun.study.report import write_study_report
 from hfrun.study.study_data import StudyData
 from lob_backtest.files import write_json, write_text
 from lob_backtest.strict_yaml import as_dict
