@@ -21,6 +21,7 @@ from hfrun.study.space import Parameter, Space, canonical
 from lob_backtest.errors import ConfigError
 
 Kind = Literal["sobol", "halton", "random", "grid"]
+_MOST_COUNTED = 100_000  # combinations of a grid that is too large
 _MOST_REPEATS = 64  # times the points of a cell that are drawn where drawn values repeat
 
 
@@ -122,8 +123,10 @@ def _grid(space: Space, trials: int, order: np.random.Generator) -> list[dict[st
     counts = {each.key: 1 for each in space.nuisance if each.values is None}
     held = _combinations(space, counts, trials)
     if held is None:
+        whole = _combinations(space, counts, _MOST_COUNTED)
+        needs = f"more than {_MOST_COUNTED}" if whole is None else sum(len(each) for each in whole)
         raise ConfigError(
-            f"study.budget.trials={trials}: a grid of the listed values needs more; raise it, "
+            f"study.budget.trials={trials}: a grid of the listed values needs {needs}; raise it, "
             "leave out values, or choose design: sobol"
         )
     growing = list(counts)

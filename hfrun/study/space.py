@@ -300,12 +300,8 @@ def _circles(parameters: Sequence[Parameter]) -> list[str]:
 
 
 def _of_conditions(parameter: Parameter, space: Space) -> list[str]:
-    possible: dict[str, tuple[Any, ...]] = {
-        **{key: (value,) for key, value in space.fixed.items()},
-        **space.scientific,
-    }
     nuisance = {each.key: each for each in space.nuisance}
-    known = [*possible, *nuisance]
+    known = [*space.scientific, *nuisance, *space.fixed]
     errors = []
     for key, allowed in parameter.when.items():
         name = f"nuisance.{parameter.key}.when.{key}"
@@ -315,8 +311,10 @@ def _of_conditions(parameter: Parameter, space: Space) -> list[str]:
             errors.append(f"{name}: got no values; needs at least one, or leave it out")
         elif key in nuisance:
             errors += _never(name, allowed, nuisance[key])
-        else:
-            errors += _not_listed(name, allowed, possible[key])
+        elif key in space.scientific:
+            errors += _not_listed(name, allowed, space.scientific[key])
+        elif not _is_among(space.fixed[key], allowed):
+            errors.append(f"{name}: never holds: {key} is fixed at {shown(space.fixed[key])}")
     return errors
 
 
