@@ -37,7 +37,7 @@ def course_plot(
     *,
     label: str,
     measure: str = ACCURACY,
-    marked: Sequence[float] = (),
+    marked: Sequence[tuple[int, float]] = (),
 ) -> Plot | None:
     """A line a trial: validation full, train dashed, a dot at the chosen checkpoint.
 
@@ -46,7 +46,7 @@ def course_plot(
         limits: as ``course_limits`` gives them.
         label: what the plot is of, in words.
         measure: by its name in the log; of a loss, which is drawn above, accuracy is drawn.
-        marked: epochs to be marked by an upright line.
+        marked: where to draw an upright line: 0 for the upper half or 1, and the epoch.
     """
     trials = [trial for trial in trials if trial["curve"]]
     if not trials:
@@ -54,13 +54,13 @@ def course_plot(
     figure = new_figure(_SIZE)
     both = figure.subplots(2, 1, sharex=True)
     halves = _halves(measure)
-    for axes, (name, train, evaluated) in zip(both, halves, strict=True):
+    for half, (axes, (name, train, evaluated)) in enumerate(zip(both, halves, strict=True)):
         dress(axes, name, palette)
         for trial in trials:
             _line(axes, trial["curve"], train, color=palette.muted, linestyle=DASHED)
             _line(axes, trial["curve"], evaluated, color=palette.accent, linewidth=1.8)
             _chosen(axes, trial, evaluated, palette)
-        for epoch in marked:
+        for epoch in [epoch for at, epoch in marked if at == half]:
             axes.axvline(epoch, color=palette.bad, linewidth=1.2, linestyle=DASHED, zorder=1)
         if name in limits:
             axes.set_ylim(*limits[name])

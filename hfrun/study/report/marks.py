@@ -18,7 +18,7 @@ from lob_backtest.report.words import text
 # Six colours and seven shapes have no common divisor: 42 values that all look different.
 _SHAPES = (("o", "●"), ("s", "■"), ("^", "▲"), ("D", "◆"), ("v", "▼"), ("P", "✚"), ("p", "⬟"))
 _COLOURS = 6
-_BEYOND = 3.0  # times the span of the better half behind it: further scores go to the edge
+_BEYOND = 2.0  # times the span of the better half behind it: further scores go to the edge
 _ROOM = 0.08  # of the span, on both sides
 _STRIP = 0.22  # of the span, from the worst score to the trials without one
 _SIZE = 36
@@ -30,6 +30,7 @@ class Scale:
 
     Args:
         low, high: of the axis, the strip included.
+        best: score; None without any.
         worst: scores beyond it are drawn on it.
         strip: where trials without a score stand; None where there are none.
         ahead: 1 where more is better, else -1.
@@ -37,6 +38,7 @@ class Scale:
 
     low: float
     high: float
+    best: float | None
     worst: float
     strip: float | None
     ahead: int
@@ -53,8 +55,18 @@ class Scale:
 
     @property
     def border(self) -> float | None:
-        """Between the scores and the strip."""
-        return None if self.strip is None else (self.worst + self.strip) / 2
+        """Between the scores and the strip; None where there is one of them alone."""
+        if self.strip is None or self.best is None:
+            return None
+        return (self.worst + self.strip) / 2
+
+    @property
+    def strip_room(self) -> float:
+        """Over how much of the strip trials at one place are spread."""
+        if self.strip is None:
+            return 0.0
+        border = self.high if self.border is None else self.border
+        return 1.4 * abs(border - self.strip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +81,11 @@ class Look:
 
 
 def scale_of(scores: Sequence[float], *, higher_is_better: bool, with_strip: bool) -> Scale:
-    """The scale of a study's scores; of none or equal ones a range around them."""
+    """The scale of a study's scores; of equal ones a range around them, of none the strip alone."""
     ahead = 1 if higher_is_better else -1
-    found = np.sort(ahead * np.array(scores if len(scores) else [0.0], dtype=float))
+    if not len(scores):
+        return Scale(low=0.0, high=1.0, best=None, worst=0.0, strip=0.5, ahead=ahead)
+    found = np.sort(ahead * np.array(scores, dtype=float))
     best, middle = found[-1], np.median(found)
     limit = middle - _BEYOND * (best - middle)
     worst = found[found >= limit][0]  # the last one that is not too far behind
@@ -79,8 +93,14 @@ def scale_of(scores: Sequence[float], *, higher_is_better: bool, with_strip: boo
     strip = worst - _STRIP * span
     ends = [best + _ROOM * span, (strip if with_strip else worst) - _ROOM * span]
     low, high = sorted(ahead * float(end) for end in ends)
-    return Scale(low=low, high=high, worst=ahead * float(worst),
-                 strip=ahead * float(strip) if with_strip else None, ahead=ahead)  # fmt: skip
+    return Scale(
+        low=low,
+        high=high,
+        best=ahead * float(best),
+        worst=ahead * float(worst),
+        strip=ahead * float(strip) if with_strip else None,
+        ahead=ahead,
+    )
 
 
 def colour_of(place: int | None, n_cells: int, palette: Palette) -> str:
@@ -112,15 +132,27 @@ def draw_trial(axes: Any, at: tuple[float, float], look: Look, palette: Palette)
                      linewidth=1.5, zorder=5)  # fmt: skip
 
 
+def spread(count: int, room: float) -> list[float]:
+    """Even offsets around 0 for so many marks.
+
+    >>> spread(3, 0.6)
+    [-0.2, 0.0, 0.2]
+    """
+    return [round(room * ((place + 0.5) / count - 0.5), 12) for place in range(count)]
+
+
 def draw_border(axes: Any, scale: Scale, palette: Palette, *, along: str) -> None:
     """Set the strip of trials without a score apart, and leave it without ticks."""
+    axis = axes.yaxis if along == "y" else axes.xaxis
+    if scale.best is None:
+        axis.set_ticks([])
     if scale.border is None:
         return
     line = axes.axhline if along == "y" else axes.axvline
     line(scale.border, color=palette.muted, linewidth=0.8, linestyle=DASHED, zorder=1)
-    axis = axes.yaxis if along == "y" else axes.xaxis
-    ahead, border = scale.ahead, scale.border
-    axis.set_ticks([tick for tick in axis.get_majorticklocs() if ahead * tick > ahead * border])
+    ticks = axis.get_majorticklocs()
+    of_scores = [tick for tick in ticks if scale.ahead * tick > scale.ahead * scale.border]
+    axis.set_ticks([tick for tick in of_scores if scale.low <= tick <= scale.high])
 
 
 def legend(labels: Sequence[str], *, hollow: bool, lost: bool, cut: bool, best: int | None) -> str:
@@ -135,7 +167,7 @@ def legend(labels: Sequence[str], *, hollow: bool, lost: bool, cut: bool, best: 
     if lost:
         items.append(("×", "bad", "no score: diverged, failed or pruned"))
     if cut:
-        items.append(("◦", "muted", "pale: worse than the edge where it is drawn"))
+        items.append(("◦", "muted", "pale: far worse, drawn at the edge"))
     if best is not None:
         items.append(("◎", "ink", f"ringed: trial {best}, the best"))
     points = "".join(

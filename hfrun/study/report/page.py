@@ -9,14 +9,18 @@ from typing import Any
 
 from hfrun.study.course_plot import course_limits, course_plot
 from hfrun.study.report import tables
+from hfrun.study.report.answer import first, subtitle, words_of
 from hfrun.study.report.coordinates import coordinates_plot
 from hfrun.study.report.marks import legend
 from hfrun.study.report.plots import axis_plot, best_of_n_plot, importance_plot, isolation_plot
 from hfrun.study.report.view import StudyView
-from lob_backtest.report.elements import card, columns, figure, folded, listed, note, section
+from lob_backtest.report.elements import card, columns, figure, listed, section
 from lob_backtest.report.page import contents, document
 from lob_backtest.report.plots.drawing import PAGE, Plot, page_svg
-from lob_backtest.report.words import many, sentence, text
+from lob_backtest.report.words import many, number, sentence, text
+
+# Marks of the losses, which are a course's upper half; all others are of the measure.
+_HALVES = {"overfitting": 0, "unsteady": 0}
 
 
 def study_page(analysis: Mapping[str, Any], links: Mapping[int, str] | None = None) -> str:
@@ -35,8 +39,8 @@ def study_page(analysis: Mapping[str, Any], links: Mapping[int, str] | None = No
         _budget(view),
         _curves(view),
         _together(view),
-        section("trials", "Trials", "The best first. Each is an ordinary run in its own folder; its "
-                "number leads to its report.", tables.trials_table(view, links or {})),
+        section("trials", "Trials", "The best first. Each is an ordinary run in its own folder; "
+                "its number leads to its report.", tables.trials_table(view, links or {})),
         _not_run(view),
         section("asked", "What was asked", "", card(tables.asked(view))),
     ]  # fmt: skip
@@ -44,109 +48,13 @@ def study_page(analysis: Mapping[str, Any], links: Mapping[int, str] | None = No
     return document(
         title,
         [
-            f"<header><h1>{text(title)}</h1><p>{text(_subtitle(view))}</p></header>",
-            _first(view),
+            f"<header><h1>{text(title)}</h1><p>{text(subtitle(view))}</p></header>",
+            first(view),
             contents(sections),
             *sections,
         ],
         footer="Made by hfrun from the study's trials.",
     )
-
-
-def _subtitle(view: StudyView) -> str:
-    found = view.analysis
-    held = found["counts"]
-    names = [axis["name"].replace("_", " ") for axis in found["axes"]]
-    asked = [
-        axis["name"].replace("_", " ") for axis in found["axes"] if axis["role"] == "scientific"
-    ]
-    ended = [f"{held[name]} {name}" for name in ("done", "diverged", "pruned", "failed", "running", "waiting")
-             if held[name]]  # fmt: skip
-    tuned = [name for name in names if name not in asked]
-    parts = [
-        f"{found['name']}: {many(held['total'], 'trial')} ({', '.join(ended) or 'none begun'})"
-    ]
-    if asked:
-        parts.append(f"on {' and '.join(asked)}")
-    if tuned:
-        parts.append(f"with {', '.join(tuned)} tuned")
-    return " ".join(parts)
-
-
-# ---- the answer ----
-
-
-def _first(view: StudyView) -> str:
-    """Two boxes: the answer with what it rests on, and what to do next."""
-    found = view.analysis
-    kind, head = _headline(view)
-    flags = {f"trial {course['trial']}: {flag['text']}" for course in found["curves"]
-             for flag in course["flags"]}  # fmt: skip
-    beside = [sentence(words) for words in found["findings"] if words not in flags]
-    answer = (
-        f'<div class="verdict {kind}"><strong>{text(head)}</strong>'
-        f"<p>{text(sentence(found['answer']['text']))}</p>{listed(beside)}</div>"
-    )
-    steps = listed(map(sentence, next_steps(view)))
-    pasted = _pasted(view)
-    return f'<div class="first">{answer}{card(f"<h3>What to do next</h3>{steps}{pasted}")}</div>'
-
-
-def _headline(view: StudyView) -> tuple[str, str]:
-    found = view.analysis
-    if found["best"] is None:
-        return "bad", "No answer: no trial may be chosen"
-    if not found["isolation"]:
-        return "quiet", f"Best so far: trial {found['best']['trial']}"
-    isolation = found["isolation"][-1]
-    comparison = isolation["comparison"]
-    if comparison["best"] is None:
-        return "quiet", "Not answered: no short trial may be chosen"
-    name = isolation["name"].replace("_", " ") if isolation["key"] else ""
-    leader = f"{name} {isolation['values'][comparison['best']]['label']}".strip()
-    if comparison["decided"] is None:
-        return "quiet", f"Not answered: only {leader} has a result"
-    if comparison["decided"]:
-        return "good", f"Decided: {leader} is best"
-    return "quiet", f"Not decided: {leader} leads, perhaps by luck"
-
-
-def next_steps(view: StudyView) -> list[str]:
-    """What the analysis asks for, the most urgent first."""
-    found = view.analysis
-    steps = []
-    if not found["not_run"]["is_complete"]:
-        steps.append("finish it: run the same command again, and the trials that are left are run")
-    if found["best"] is None:
-        lost = found["counts"]["diverged"]
-        return [*steps, *(["lower the learning rate's range, or clip harder: "
-                           f"{lost} of {found['counts']['total']} trials diverged"] if lost else []),
-                *(["loosen a constraint, or look for a cheaper model: "
-                   f"{found['counts']['infeasible']} trials are done and may not be chosen"]
-                  if found["counts"]["infeasible"] else [])]  # fmt: skip
-    if found["boundary"]:
-        names = " and ".join(each["name"].replace("_", " ") for each in found["boundary"])
-        steps.append(f"widen the range of {names}: better values may lie beyond the bound")
-    if any(flag["name"] == "still_improving" for each in found["curves"] for flag in each["flags"]):
-        steps.append("train for longer: a best trial was still improving at its end")
-    if found["best_of_n"]["is_enough"] is False:
-        steps.append("raise budget.trials: more trials would probably still find better ones")
-    comparison = found["isolation"][-1]["comparison"] if found["isolation"] else {"decided": None}
-    if comparison["decided"] is False:
-        steps.append("take the simpler or cheaper value, or give each more trials: the scores do "
-                     "not tell them apart")  # fmt: skip
-    steps.append("before the best is used: hfrun study adopt CONFIG trains it against the present "
-                 "config with fresh seeds")  # fmt: skip
-    return steps
-
-
-def _pasted(view: StudyView) -> str:
-    """Lines for the study's config that widen the ranges."""
-    lines = [f"    {each['yaml']}" for each in view.analysis["boundary"] if each["yaml"]]
-    return f"<pre>{text(chr(10).join(['study:', '  nuisance:', *lines]))}</pre>" if lines else ""
-
-
-# ---- the parts ----
 
 
 def _isolation(view: StudyView) -> str:
@@ -158,8 +66,8 @@ def _isolation(view: StudyView) -> str:
             boxes.append(columns(
                 figure(drawing, "The stroke is the best trial, the bar where the best of as many "
                        "trials lies in 95 % of redraws; below it every trial of the value.",
-                       title=f"By {isolation['name'].replace('_', ' ')}"),
-                tables.isolation_table(view, isolation),
+                       title=f"By {words_of(isolation['name'])}"),
+                tables.isolation_table(isolation),
             ))  # fmt: skip
     words = (
         "Each scientific value at its best over everything that was tuned for it, which is what a "
@@ -182,7 +90,7 @@ def _legend(view: StudyView) -> str:
 def _named(view: StudyView, label: str) -> str:
     """A scientific value with its hyperparameter; combinations have theirs already."""
     isolation = view.analysis["isolation"][-1]
-    return label if isolation["key"] is None else f"{isolation['name'].replace('_', ' ')} {label}"
+    return label if isolation["key"] is None else f"{words_of(isolation['name'])} {label}"
 
 
 def _axes(view: StudyView) -> str:
@@ -191,7 +99,7 @@ def _axes(view: StudyView) -> str:
     asked = [axis for axis in view.analysis["axes"] if axis["role"] != "nuisance"]
     boxes = [
         figure(_drawn(axis_plot(view, axis, PAGE)), _axis_words(axis, near.get(axis["key"])),
-               title=axis["name"].replace("_", " ").capitalize())
+               title=words_of(axis["name"]).capitalize())
         for axis in (*tuned, *asked)
     ]  # fmt: skip
     words = (
@@ -234,23 +142,39 @@ def _weight_words(found: Mapping[str, Any]) -> str:
 
 def _curves(view: StudyView) -> str:
     """The best trials' courses, each with what is to be seen in it."""
-    held = [_as_course(course) for course in view.analysis["curves"]]
-    limits = course_limits(held, measure=view.analysis["metric"])
+    measure = view.analysis["metric"]
+    other = 0 if "loss" in measure else 1  # the half that has the measure
+    limits = course_limits([_as_course(each) for each in view.analysis["curves"]], measure=measure)
     boxes = []
-    for course, drawn in zip(view.analysis["curves"], held, strict=True):
-        plot = course_plot([drawn], limits, PAGE, label=course["label"], measure=view.analysis["metric"],
-                           marked=[flag["epoch"] for flag in course["flags"]])  # fmt: skip
-        words = " ".join(sentence(f"{flag['name'].replace('_', ' ')}: {flag['text']}")
-                         for flag in course["flags"])  # fmt: skip
-        kind = "finalist" if course["phase"] == "finalist" else "trial"
-        boxes.append(figure(_drawn(plot), f"{course['label']}. {words or 'Nothing to note.'}",
-                            title=f"{kind.capitalize()} {course['trial']}"))  # fmt: skip
+    for course in view.analysis["curves"]:
+        plot = course_plot(
+            [_as_course(course)],
+            limits,
+            PAGE,
+            label=course["label"],
+            measure=measure,
+            marked=[(_HALVES.get(flag["name"], other), flag["epoch"]) for flag in course["flags"]],
+        )
+        words = [f"{words_of(flag['name'])}: {flag['text']}" for flag in course["flags"]]
+        name = "Finalist" if course["phase"] == "finalist" else "Trial"
+        boxes.append(
+            figure(_badges(course) + _drawn(plot),
+                   " ".join(map(sentence, [course["label"], *words])),
+                   title=f"{name} {course['trial']}: {number(course['score'], '.4f')}")
+        )  # fmt: skip
     words = (
-        "The best trials by epoch, validation full and a fixed part of train dashed, both in "
-        "evaluation mode. The dot is the chosen checkpoint, a dashed upright line where something "
-        "named below happens. All have the same axes."
+        "The best trials by epoch: validation full, a fixed part of train dashed, both in "
+        "evaluation mode. The dot is the chosen checkpoint, an upright line the place of a mark. "
+        "All have the same axes."
     )
     return section("curves", "Curves of the best", words, columns(*boxes, kind="plots three"))
+
+
+def _badges(course: Mapping[str, Any]) -> str:
+    """The marks at a glance."""
+    names = [words_of(flag["name"]) for flag in course["flags"]]
+    badges = " ".join(f'<span class="badge bad">{text(name)}</span>' for name in names)
+    return f"<p>{badges}</p>" if names else '<p><span class="badge good">no marks</span></p>'
 
 
 def _as_course(course: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,7 +201,7 @@ def _not_run(view: StudyView) -> str:
              for phase, count in found["missing"].items() if count]  # fmt: skip
     for name in ("waiting", "running"):
         if found[name]:
-            words.append(f"{name}: {', '.join(map(str, found[name]))}")
+            words.append(f"trials {name}: {', '.join(map(str, found[name]))}")
     for isolation in view.analysis["isolation"]:
         words += [f"{isolation['name']} {cell['label']} has no trial that may be chosen"
                   for cell in isolation["values"] if cell["best"] is None]  # fmt: skip

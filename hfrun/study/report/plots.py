@@ -1,13 +1,12 @@
 """The plots of a study: best of each scientific value, axes, best of n, importance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hfrun.study.report.marks import colour_of, draw_border, draw_trial
+from hfrun.study.report.marks import colour_of, draw_border, draw_trial, spread
 from hfrun.study.report.view import StudyView, short
 from lob_backtest.report.plots.drawing import (
     NARROW,
-    WIDE,
     Palette,
     Plot,
     dress,
@@ -24,18 +23,23 @@ _DODGE = 0.5  # of the room between two listed values, over which trials are spr
 def isolation_plot(view: StudyView, isolation: Mapping[str, Any], palette: Palette) -> Plot | None:
     """A row a scientific value: its best trial with its spread, and below it all of its trials."""
     cells = isolation["values"]
-    if not any(view.shown(number) is not None for cell in cells for number in cell["trials"]):
+    if not any(
+        view.rows[number]["score"] is not None for cell in cells for number in cell["trials"]
+    ):
         return None
-    figure = new_figure((WIDE[0], 70 + _ROW * len(cells)))
+    figure = new_figure((NARROW[0], 70 + _ROW * len(cells)))
     axes = figure.add_subplot()
     dress(axes, view.score_title, palette, grid="x")
     axes.set_xlim(view.scale.low, view.scale.high)
     is_coloured = cells == view.cells
     for y, cell in enumerate(cells):
+        lost = [number for number in cell["trials"] if view.rows[number]["score"] is None]
+        aside = dict(zip(lost, spread(len(lost), view.scale.strip_room), strict=True))
         for number in cell["trials"]:
             at = view.shown(number)
             if at is not None:
-                draw_trial(axes, (at, y + 0.2), view.look(number), palette)
+                look = view.look(number)
+                draw_trial(axes, (at + aside.get(number, 0.0), y + 0.2), look, palette)
         if cell["best"] is not None:
             colour = colour_of(y if is_coloured else None, len(cells), palette)
             _best_of_cell(axes, y - 0.2, cell, view, colour)
@@ -65,9 +69,10 @@ def axis_plot(view: StudyView, axis: Mapping[str, Any], palette: Palette) -> Plo
         return None
     figure, axes = one_axes(view.score_title, palette, size=NARROW)
     axes.set_ylim(view.scale.low, view.scale.high)
+    aside = _aside(view, axis, points)
     for point in points:
-        aside = _aside(view, point["trial"]) if axis["kind"] == "choice" else 0.0
-        at = (point["x"] + aside, view.shown(point["trial"]))
+        dx, dy = aside[point["trial"]]
+        at = (point["x"] + dx, view.shown(point["trial"]) + dy)
         draw_trial(axes, at, view.look(point["trial"]), palette)
     if axis["kind"] == "choice":
         labels = [short(label, max(6, 36 // len(axis["labels"]))) for label in axis["labels"]]
@@ -81,10 +86,28 @@ def axis_plot(view: StudyView, axis: Mapping[str, Any], palette: Palette) -> Plo
     return Plot(figure=figure, label=label)
 
 
-def _aside(view: StudyView, trial: int) -> float:
-    """Scientific values beside each other at a listed value, so that they do not hide each other."""
-    place, count = view.place(trial), len(view.cells)
-    return 0.0 if place is None or count < 2 else _DODGE * (place / (count - 1) - 0.5)
+def _aside(
+    view: StudyView, axis: Mapping[str, Any], points: Sequence[Mapping[str, Any]]
+) -> dict[int, tuple[float, float]]:
+    """How far each trial is set aside, so that trials at one place do not hide each other.
+
+    At a listed value the scientific values stand beside each other; trials of one place on the
+    strip without a score are spread over it.
+    """
+    is_choice = axis["kind"] == "choice"
+    by_cell = spread(len(view.cells), _DODGE if is_choice and axis["role"] == "nuisance" else 0.0)
+    found = {
+        point["trial"]: (0.0 if place is None else by_cell[place], 0.0)
+        for point in points
+        for place in [view.place(point["trial"])]
+    }
+    lost = [point for point in points if point["score"] is None]
+    for x in {point["x"] for point in lost}:
+        here = [point["trial"] for point in lost if point["x"] == x]
+        room = _DODGE if is_choice else view.scale.strip_room
+        for trial, off in zip(here, spread(len(here), room), strict=True):
+            found[trial] = (off, 0.0) if is_choice else (0.0, off)
+    return found
 
 
 def _range_axis(axes: Any, axis: Mapping[str, Any], palette: Palette) -> None:
@@ -117,20 +140,20 @@ def best_of_n_plot(view: StudyView, palette: Palette) -> Plot | None:
                       linewidth=0)  # fmt: skip
     axes.plot(found["n"], found["expected"], color=palette.accent, linewidth=2)
     axes.locator_params(axis="x", nbins=6, integer=True)
-    axes.set_xlim(1, count)
+    axes.set_xlim(found["n"][0], count)
     axes.set_xlabel("trials")
     told = f"{found['expected'][0]:.4f} of 1 trial, {last:.4f} of {count}"
     return Plot(figure=figure, label=f"Expected best {view.score_title}: {told}")
 
 
 def importance_plot(view: StudyView, palette: Palette) -> Plot | None:
-    """A bar a hyperparameter: the share of the score's variance that shuffling it costs."""
+    """A bar a hyperparameter: what shuffling it costs, in variances of the score."""
     items = view.analysis["importance"]["items"]
     if not items:
         return None
     figure = new_figure((NARROW[0], 62 + _BAR * len(items)))
     axes = figure.add_subplot()
-    dress(axes, "share of the variance", palette, grid="x")
+    dress(axes, "in parts of the score's variance", palette, grid="x")
     shares = [item["share"] for item in items]
     axes.barh(range(len(items)), shares, height=0.5, color=palette.accent, alpha=0.75,
               xerr=[2 * item["sd"] for item in items],

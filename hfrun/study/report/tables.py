@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.study.grid import key_label, value_label
+from hfrun.study.report.answer import words_of
 from hfrun.study.report.view import StudyView
 from lob_backtest.report.elements import card, cell, facts_list, folded, note, row, table
-from lob_backtest.report.words import NOTHING, number, p_text, text
+from lob_backtest.report.words import NOTHING, number, p_equals, text
 
 MOST_ROWS = 30  # trials shown at once; the others on demand
 
@@ -36,7 +37,7 @@ def _trial(
     *,
     with_constraints: bool,
 ) -> str:
-    values = [cell(held["shown"][axis["key"]] or NOTHING) for axis in axes]
+    values = [cell(_short(held["values"].get(axis["key"], NOTHING))) for axis in axes]
     epochs = [held["epoch"], held["epochs"]]
     length = NOTHING if None in epochs else f"{epochs[0]:.3g} of {epochs[1]:.3g}"
     cells = [cell(number(held["score"], ".4f")), *values]
@@ -51,6 +52,11 @@ def _trial(
     kind = "own" if is_best else "" if held["status"] == "done" else "faint"
     name = f'<a href="{text(link)}">{held["trial"]}</a>' if link else text(held["trial"])
     return linked_row(name, cells, kind=kind)
+
+
+def _short(value: Any) -> str:
+    """A value with three digits, which is as far as a table is read; its run has them all."""
+    return format(value, ".3g") if isinstance(value, float) else value_label(value)
 
 
 def linked_row(name: str, cells: Sequence[str], *, kind: str) -> str:
@@ -90,52 +96,51 @@ def _minutes(seconds: float | None) -> str:
     )
 
 
-def isolation_table(view: StudyView, isolation: Mapping[str, Any]) -> str:
-    """Each scientific value: its best, the best of equally many, and the lead over it."""
+def isolation_table(isolation: Mapping[str, Any]) -> str:
+    """Each scientific value: its best, the best of equally many, and how far it is behind."""
     comparison = isolation["comparison"]
     against = {other["value"]: other for other in comparison["others"]}
-    heads = [isolation["name"].replace("_", " "), "best", f"expected best of {isolation['compared_at']}",
-             "mean of its top 3", "behind the leader", "p", "trials"]  # fmt: skip
+    number_of = isolation["compared_at"]
+    heads = [words_of(isolation["name"]), "best", f"best of {number_of}", "behind", "trials"]
     body = []
     for index, held in enumerate(isolation["values"]):
         spread = "" if held["low"] is None else f"{held['low']:.4f} to {held['high']:.4f}"
-        best = number(held["best"], ".4f")
-        body.append(row(held["label"], [
-            cell(best, spread, "" if held["best_trial"] is None else f"trial {held['best_trial']}"),
-            cell(number(held["expected"], ".4f")),
-            cell(number(held["top_mean"], ".4f")),
-            *_behind(index, comparison["best"], against.get(index)),
+        trial = "" if held["best_trial"] is None else f"trial {held['best_trial']}"
+        top = "" if held["top_mean"] is None else f"top {held['top_n']}: {held['top_mean']:.4f}"
+        cells = [
+            cell(number(held["best"], ".4f"), spread, trial),
+            cell(number(held["expected"], ".4f"), top),
+            _behind(index, comparison["best"], against.get(index)),
             cell(held["n"], *_lost(held)),
-        ], kind="own" if index == comparison["best"] else ""))  # fmt: skip
+        ]
+        body.append(row(held["label"], cells, kind="own" if index == comparison["best"] else ""))
     words = (
         "Below each best, between which scores the best of as many trials lies in 95 % of redraws. "
         "A best of more trials is better by number alone, so values are compared at the expected "
-        f"best of {isolation['compared_at']} trials. p: how often shuffling the trials between two "
-        "values gives so large a lead; with several values it is held to Holm's limits."
+        f"best of {number_of}; below it the mean of the top trials. p: how often shuffling the "
+        "trials between two values gives so large a lead, held to Holm's limits. ○ and ×: trials "
+        "that may not be chosen, as marked in the plot."
     )
-    return card(table(heads, body) + note(words))
+    return card(table(heads, body, kind="tight") + note(words))
 
 
-def _behind(index: int, best: int | None, other: Mapping[str, Any] | None) -> list[str]:
+def _behind(index: int, best: int | None, other: Mapping[str, Any] | None) -> str:
     if index == best:
-        return [cell("leads"), cell("")]
+        return cell("leads")
     if other is None:
-        return [cell(NOTHING), cell(NOTHING)]
-    between = (
-        ""
-        if other["low"] is None
-        else f"{number(other['low'], '+.4f')} to {number(other['high'], '+.4f')}"
-    )
-    return [cell(number(abs(other["lead"]), ".4f"), between),
-            cell(p_text(other["p"]), "decided" if other["decided"] else "open")]  # fmt: skip
+        return cell(NOTHING)
+    between = ""
+    if other["low"] is not None:
+        between = f"{number(other['low'], '+.4f')} to {number(other['high'], '+.4f')}"
+    verdict = "decided" if other["decided"] else "open"
+    return cell(number(abs(other["lead"]), ".4f"), between, f"p {p_equals(other['p'])}, {verdict}")
 
 
 def _lost(held: Mapping[str, Any]) -> list[str]:
-    """How many of a value's trials may not be chosen, and why."""
-    infeasible = held["done"] - held["feasible"]
-    counts = {"miss a constraint": infeasible, "diverged": held["diverged"],
-              "pruned": held["pruned"], "failed": held["failed"]}  # fmt: skip
-    return [f"{count} {name}" for name, count in counts.items() if count]
+    """How many of a value's trials may not be chosen, by the marks of the plots."""
+    lost = held["diverged"] + held["pruned"] + held["failed"]
+    counts = {"○": held["done"] - held["feasible"], "×": lost}
+    return [" ".join(f"{sign}\u00a0{count}" for sign, count in counts.items() if count)]
 
 
 def finalists_table(view: StudyView) -> str:
@@ -144,14 +149,16 @@ def finalists_table(view: StudyView) -> str:
     if not found:
         return ""
     heads = ["values", f"validation {view.metric}", "seeds", "trials"]
-    body = [
-        row(held["label"], [
-            cell(number(held["mean"], ".4f"), "" if held["sd"] is None else f"± {held['sd']:.4f}"),
-            cell(len(held["seeds"]), f"{held['lacking']} without a result" if held["lacking"] else ""),
+    body = []
+    for index, held in enumerate(found):
+        spread = "" if held["sd"] is None else f"± {held['sd']:.4f}"
+        lacking = f"{held['lacking']} without a result" if held["lacking"] else ""
+        cells = [
+            cell(number(held["mean"], ".4f"), spread),
+            cell(len(held["seeds"]), lacking),
             cell(", ".join(map(str, held["trials"]))),
-        ], kind="own" if index == 0 else "")
-        for index, held in enumerate(found)
-    ]  # fmt: skip
+        ]
+        body.append(row(held["label"], cells, kind="" if index else "own"))
     return card(table(heads, body) + note("Mean and standard deviation over the seeds."))
 
 

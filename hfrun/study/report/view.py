@@ -24,6 +24,8 @@ class StudyView:
 
     @property
     def score_title(self) -> str:
+        if self.scale.best is None:
+            return "no trial has a score"
         better = "more" if self.analysis["higher_is_better"] else "less"
         return f"validation {self.metric}, {better} is better"
 
@@ -36,8 +38,9 @@ class StudyView:
     @property
     def explored(self) -> list[Mapping[str, Any]]:
         """The table's rows of short trials that have ended, which the plots show."""
+        open_ones = ("running", "waiting")
         return [row for row in self.analysis["table"]
-                if row["phase"] != "finalist" and row["status"] not in ("running", "waiting")]  # fmt: skip
+                if row["phase"] != "finalist" and row["status"] not in open_ones]  # fmt: skip
 
     @cached_property
     def rows(self) -> dict[int, Mapping[str, Any]]:
@@ -63,7 +66,7 @@ class StudyView:
 
     @property
     def leader(self) -> int | None:
-        """The best short trial: the finalists are other trainings, for which plots have no place."""
+        """The best short trial; the plots have no place for the finalists' longer trainings."""
         first = next((row for row in self.explored if row["rank"] == 1), None)
         return None if first is None else first["trial"]
 
