@@ -1,9 +1,12 @@
 """What a finished run says in the terminal: what was found, the gates and why, what to try next."""
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hfrun.diagnosis import Finding
 from hfrun.publishing import Published
 
 _NEXT = {
@@ -32,6 +35,9 @@ _NEXT_OF_TEXTS = {
 }
 
 
+_MOST_FINDINGS = 4
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Summary:
     """The outcome of a run, for the terminal and as JSON."""
@@ -39,13 +45,14 @@ class Summary:
     folder: Path
     report: dict[str, Any]
     published: Published | None = None
+    findings: Sequence[Finding] = ()
 
     @property
     def verdict(self) -> str:
         return str(self.report["verdict"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Folder, report, verdict, gates, leak alarms, figures, and the hub's commit if any."""
+        """Folder, report, verdict, gates, alarms, figures, findings, the hub's commit if any."""
         return {
             "folder": str(self.folder),
             "report": str(self.folder / "report" / "report.html"),
@@ -53,6 +60,7 @@ class Summary:
             "gates": self.report["gates"],
             "alarms": self.report.get("alarms"),
             "aggregate": self.report["aggregate"],
+            "findings": [finding.as_dict() for finding in self.findings],
             "published": None if self.published is None else vars(self.published),
         }
 
@@ -66,6 +74,7 @@ class Summary:
         advice = _advice(self.report["gates"], of_texts=of_texts)
         if advice:
             lines += ["", "What to try next:", *(f"  - {text}" for text in advice)]
+        lines += _finding_lines(self.findings, self.folder)
         page = (self.folder / "report" / "report.html").resolve()
         lines += ["", f"Report: {page.as_uri()}"]
         if self.published is not None:
@@ -133,6 +142,24 @@ def _advice(gates: list[dict[str, Any]], *, of_texts: bool = False) -> list[str]
         advice.insert(0, "one split cannot carry every gate: judge several folds with "
                       "hfrun walk-forward")  # fmt: skip
     return advice
+
+
+def _finding_lines(findings: Sequence[Finding], folder: Path) -> list[str]:
+    """Findings that ask for something, each with its next experiment; the others are counted."""
+    urgent = [each for each in findings if each.severity in ("error", "warning")]
+    if not findings:
+        return []
+    lines = ["", "Diagnosis:"]
+    for finding in urgent[:_MOST_FINDINGS]:
+        lines.append(f"  {finding.severity}  {finding.rule}: {finding.message}")
+        lines += textwrap.wrap(
+            f"next: {finding.next_experiment}", 100, initial_indent=" " * 11,
+            subsequent_indent=" " * 11,
+        )  # fmt: skip
+    left = len(findings) - len(urgent[:_MOST_FINDINGS])
+    if left:
+        lines.append(f"  {left} more: hfrun diagnose {folder}")
+    return lines
 
 
 def _interval(figure: dict[str, Any], form: str) -> str:

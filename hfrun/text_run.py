@@ -18,6 +18,7 @@ import yaml
 from accelerate import PartialState
 from transformers import set_seed
 
+from hfrun.closing import close_run
 from hfrun.config import TextRunConfig, effective_yaml
 from hfrun.data.audit import AuditReport, audit_texts, require_clean, write_audit
 from hfrun.data.text_batches import TextCollator, Tokens
@@ -85,8 +86,9 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
             return None
         write_audit(audit, folder)
         report = _judge(config, data.splits, files, audit=audit.as_dict())
+        findings = close_run(folder, config)
         published = publish_judged(folder, report) if config.hub.push else None
-    return Summary(folder=folder, report=report, published=published)
+    return Summary(folder=folder, report=report, published=published, findings=findings)
 
 
 def known_only(config: TextRunConfig, data: TokenizedSplits) -> TokenizedSplits:

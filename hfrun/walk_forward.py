@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 from accelerate import PartialState
 
+from hfrun.closing import close_run
 from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.data.audit import audit_books, require_clean, write_audit
 from hfrun.evaluation.calibration_run import calibrate_finished
@@ -106,8 +107,9 @@ def _run(
         _gather(folder, fitted, kind=kind)
         write_audit(audit, folder)
         report = _judge(config, book, prepared, folder, fitted, audit=audit.as_dict())
+        findings = close_run(folder, config)
         published = publish_judged(folder, report) if config.hub.push else None
-    return Summary(folder=folder, report=report, published=published)
+    return Summary(folder=folder, report=report, published=published, findings=findings)
 
 
 def _fit(

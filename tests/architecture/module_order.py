@@ -68,6 +68,7 @@ HFRUN = (
     "diagnosis",
     "history",
     "replay",
+    "closing",
     "summary",
     "text_trainer",
     "text_run",

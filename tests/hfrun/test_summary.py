@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hfrun.diagnosis import Finding
 from hfrun.publishing import Published
 from hfrun.summary import Summary
 from lob_backtest.gates import GATE_NAMES
@@ -105,6 +106,7 @@ def test_the_dict_holds_folder_page_verdict_gates_figures_and_the_push() -> None
         "gates": found["gates"],
         "alarms": None,
         "aggregate": found["aggregate"],
+        "findings": [],
         "published": None,
     }
     pushed = Published(repo="me/a", endpoint="http://hub:1", commit="0123456789abcdef")
@@ -128,3 +130,18 @@ def test_leak_alarms_are_told_in_full_when_raised_and_counted_otherwise() -> Non
     lines = summary(found | {"alarms": [silent, raised]}).text().splitlines()
     assert lines[lines.index("Leak alarms:") + 1] == "  LEAK  canary: not caught"
     assert summary(found | {"alarms": [raised]}).as_dict()["alarms"] == [raised]
+
+
+def test_findings_stand_with_their_next_experiment_and_notes_are_counted(tmp_path: Path) -> None:
+    finding = {"message": "m 0.5", "evidence": {"m": 0.5}, "next_experiment": "training.x=1",
+               "source": "here"}  # fmt: skip
+    findings = [
+        Finding(rule="clipped", severity="warning", **finding),
+        Finding(rule="calm", severity="info", **finding),
+    ]
+    text = Summary(folder=tmp_path, report=report(), findings=findings).text()
+    told = text.partition("Diagnosis:\n")[2].partition("\n\n")[0].splitlines()
+    assert told[0] == "  warning  clipped: m 0.5"
+    assert told[1].strip() == "next: training.x=1"
+    assert told[2] == f"  1 more: hfrun diagnose {tmp_path}"
+    assert Summary(folder=tmp_path, report=report()).text().count("Diagnosis") == 0
