@@ -1,7 +1,6 @@
 """``hfrun history [DIR]``: the tuning diary; ``hfrun history note RUN "text"``: a note in it."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the diary, or add a note to it."""
     words = arguments.words
     if words[:1] == ["note"]:
-        return _note(words[1:])
+        return _note(words[1:], as_json=arguments.json)
     if len(words) > 1:
         raise ConfigError(
             f"got {' '.join(words)}; needs one folder, or: hfrun history note RUN TEXT"
@@ -74,19 +73,19 @@ def _write(arguments: argparse.Namespace, folder: Path | None) -> int:
         trials=arguments.trials,
     )
     entries = read_history(output)
-    told = f"{len(entries)} runs in {page}"
-    if arguments.json:
-        print(json.dumps(entries, indent=2, ensure_ascii=False))
-    else:
-        show(entries, told, as_json=False)
+    told = f"{len(entries)} run{'s' if len(entries) != 1 else ''} in {page}"
+    show(entries, told, as_json=arguments.json)
     return EXIT_DONE
 
 
-def _note(words: list[str]) -> int:
+def _note(words: list[str], *, as_json: bool) -> int:
     from hfrun.history.diary import add_note
+    from lob_backtest.commands.tables import show
 
     if len(words) < 2:
         raise ConfigError('got too few words; needs: hfrun history note RUN "text"')
     page = add_note(Path(words[0]), " ".join(words[1:]))
-    print(f"noted in {Path(words[0]) / 'note.md'}" + (f" and {page}" if page else ""))
+    note = Path(words[0]) / "note.md"
+    told = f"noted in {note}" + (f" and {page}" if page else "")
+    show({"note": str(note), "page": page and str(page)}, told, as_json=as_json)
     return EXIT_DONE

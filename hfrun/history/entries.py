@@ -6,27 +6,62 @@ one that is kept of a run whose folder is gone can be told as before.
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from hfrun.diagnosis import diagnose
 from hfrun.fold_trainer import is_greater_better
-from hfrun.history.lineage import link
+from hfrun.history.lineage import in_order
 from hfrun.history.numbers import is_figure
 from hfrun.record import Course, RunRecord
+from lob_backtest.progress import announce
 
 # By what the best epoch of a record is told that does not say by what it was chosen.
 _SCORES = ("eval_f1_weighted", "eval_accuracy", "eval_loss")
-_ADVICE = 5
 
 
 def entries_of(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """The data of each entry, in the order of time; runs without a date come first, as given."""
-    return in_order([entry_of(record) for record in records])
+    """The data of each entry, in the order of time; recorded runs come first, as given."""
+    held: dict[str, RunRecord] = {}
+    entries = []
+    for record in records:
+        entry = entry_of(record)
+        while entry["id"] in held:  # two recorded runs of one name
+            entry["id"] += "+"
+        held[entry["id"]] = record
+        entries.append(entry)
+    return with_findings(in_order(entries), held)
+
+
+def with_findings(
+    entries: Sequence[Mapping[str, Any]], records: Mapping[str, RunRecord]
+) -> list[dict[str, Any]]:
+    """The entries with what the diagnosis finds; those without a record keep what they have.
+
+    Args:
+        entries: with their parents.
+        records: by the ids of the entries.
+    """
+    return [
+        {**entry, **_diagnosed(entry, records)} if entry["id"] in records else dict(entry)
+        for entry in entries
+    ]
+
+
+def _diagnosed(
+    entry: Mapping[str, Any], records: Mapping[str, RunRecord]
+) -> dict[str, list[dict[str, Any]]]:
+    parent = records.get((entry.get("parent") or {}).get("id", ""))
+    try:
+        found = diagnose(records[entry["id"]], parent)
+    except Exception as error:  # by a record damaged within; the diary tells of all the others
+        announce(f"{entry['run']}: no diagnosis: {type(error).__name__}: {error}")
+        found = []
+    return {"findings": as_plain([finding.as_dict() for finding in found])}
 
 
 def entry_of(record: RunRecord, *, folder: str | None = None, source: str = "") -> dict[str, Any]:
-    """One entry, without its parent.
+    """One entry, without its parent and findings.
 
     Args:
         record: of the run.
@@ -35,15 +70,13 @@ def entry_of(record: RunRecord, *, folder: str | None = None, source: str = "") 
     """
     place = folder if folder is not None or record.folder is None else record.folder.as_posix()
     date = record.created_at
-    findings = _findings(record)
-    is_recorded = record.kind == "recorded"
+    name = record.name
+    key = f"{place}@{date or ''}" if place is not None else f"recorded:{source}:{name}"
     entry: dict[str, Any] = as_plain({
-        "id": f"{place}@{date or ''}" if place is not None else f"recorded:{source}:{record.name}",
-        "run": record.name,
+        **empty_entry(key, name=name, folder=place),
         "kind": record.kind,
-        "is_recorded": is_recorded,
+        "is_recorded": record.kind == "recorded",
         "status": _status(record),
-        "folder": place,
         "identity": record.run.get("identity"),
         "date": date,
         "ended": _ended(record),
@@ -57,16 +90,32 @@ def entry_of(record: RunRecord, *, folder: str | None = None, source: str = "") 
         "gates": list(record.gates),
         "verdict": record.run.get("verdict") or record.report.get("verdict"),
         "test": dict(record.test),
-        "findings": findings,
-        "advice": _advice(findings),
-        "note": "",
+        "has_page": record.folder is not None
+        and (record.folder / "report" / "report.html").is_file(),
     })  # fmt: skip
     return entry
 
 
-def in_order(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The entries in the order of time, each with its parent and what was changed from it."""
-    return link(sorted(entries, key=_time))
+def empty_entry(identifier: str, *, name: str, folder: str | None) -> dict[str, Any]:
+    """An entry that tells nothing yet."""
+    return {
+        "id": identifier,
+        "run": name,
+        "kind": "train",
+        "is_recorded": False,
+        "status": "finished",
+        "folder": folder,
+        "date": None,
+        "question": "",
+        "stated_parent": None,
+        "config": {},
+        "courses": [],
+        "gates": [],
+        "test": {},
+        "findings": [],
+        "note": "",
+        "gone": False,
+    }
 
 
 def as_plain(value: Any) -> Any:
@@ -78,14 +127,6 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def _time(entry: Mapping[str, Any]) -> tuple[int, float]:
-    """Recorded runs first, then those with a date, then what has lost its date."""
-    try:
-        return 1, datetime.fromisoformat(str(entry["date"])).timestamp()
-    except ValueError:
-        return (0, 0.0) if entry["is_recorded"] else (2, 0.0)
 
 
 def _status(record: RunRecord) -> str:
@@ -124,19 +165,6 @@ def _best(record: RunRecord, course: Course) -> dict[str, Any] | None:
         better = max if is_greater_better(name) else min
         chosen = better(held, key=lambda epoch: held[epoch])  # the first of equals
     return {"epoch": chosen, "by": name, "value": held.get(chosen)}
-
-
-def _findings(record: RunRecord) -> list[dict[str, Any]]:
-    from hfrun import diagnosis
-
-    diagnose = getattr(diagnosis, "diagnose", None)
-    return [finding.as_dict() for finding in diagnose(record)] if diagnose else []
-
-
-def _advice(findings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What to try next, each once, the gravest finding's first."""
-    told = [str(each["next_experiment"]) for each in findings if each.get("next_experiment")]
-    return list(dict.fromkeys(told))[:_ADVICE]
 
 
 def best_row(course: Mapping[str, Any]) -> Mapping[str, Any]:

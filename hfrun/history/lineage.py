@@ -1,12 +1,26 @@
 """From which run a run was changed, and what in its config is another."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
 # They name a run and say why it was made; none of them changes what is trained.
 NO_CHANGE = ("run.name", "run.output_dir", "run.question", "run.parent", "run.diary")
 _DATA = ("data.book", "data.source", "data.train", "dataset")
+
+
+def in_order(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The entries in the order of time, each with its parent and what was changed from it."""
+    return link(sorted(entries, key=_time))
+
+
+def _time(entry: Mapping[str, Any]) -> tuple[int, float]:
+    """Recorded runs first, then those with a date, then what has lost its date."""
+    try:
+        return 1, datetime.fromisoformat(str(entry["date"])).timestamp()
+    except ValueError:
+        return (0, 0.0) if entry["is_recorded"] else (2, 0.0)
 
 
 def link(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -65,14 +65,16 @@ def digest(note: str) -> str:
     return hashlib.sha256(note.encode()).hexdigest()[:8]
 
 
-def merged(base: str, page: PageNote | None, file: str | None) -> str:
+def merged(base: str | None, page: PageNote | None, file: str | None) -> str:
     """The note after edits on the page and in the file, each of which may be the older one.
 
     Args:
-        base: as the diary was last written.
+        base: as the diary was last written; None where it does not know the entry.
         page: None where the page has no such entry.
         file: None where there is none.
     """
+    if base is None:
+        base = page.text if page is not None else ""
     sides = [] if file is None or file == base else [file]
     if page is not None and page.text != base and digest(page.text) != page.written:
         is_newer = page.written == digest(base)

@@ -5,7 +5,7 @@ accuracies that stand in the same row, which is exact in decimals.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeGuard
 
@@ -26,10 +26,30 @@ def shown(value: Any) -> str:
         return NOTHING
     if isinstance(value, str | bool) or not isinstance(value, int | float):
         return str(value)
-    text = repr(value)
-    if not math.isfinite(value) or _significant(text) <= _DIGITS:
-        return text
-    return format(value, ".4f") if 1e-3 <= abs(value) < 1e6 else format(value, ".3e")
+    if not math.isfinite(value) or not _is_long(value):
+        return repr(value)
+    return _rounded(value)
+
+
+def column(values: Sequence[Any]) -> list[str]:
+    """Figures that stand below each other: rounded alike as soon as one of them is long.
+
+    >>> column([0.515625, 0.75, None]), column([0.515625, 0.7159763313609467, 0.75])
+    (['0.515625', '0.75', '–'], ['0.5156', '0.7160', '0.7500'])
+    """
+    if not any(is_figure(value) and _is_long(value) for value in values):
+        return [shown(value) for value in values]
+    return [_rounded(value) if is_figure(value) else shown(value) for value in values]
+
+
+def _rounded(value: float) -> str:
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        return format(value, ".4f")
+    return format(value, ".3e")
+
+
+def _is_long(value: float) -> bool:
+    return _significant(repr(value)) > _DIGITS
 
 
 def _significant(text: str) -> int:
@@ -47,17 +67,6 @@ def counted(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return shown(value)
-
-
-def percent(share: Any) -> str:
-    """A share of the steps.
-
-    >>> percent(1.0), percent(0.9912609238451935), percent(None)
-    ('100 %', '99 %', '–')
-    """
-    if not is_figure(share):
-        return shown(share)
-    return f"{100 * share:.0f} %"
 
 
 def is_figure(value: Any) -> TypeGuard[int | float]:

@@ -1,5 +1,6 @@
 """HISTORY.md: the comparison of all runs, and one entry for each."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +19,8 @@ from hfrun.history.tables import (
     interval,
     shown_setting,
 )
+from hfrun.history.text import code, escaped
 from hfrun.history.words import WORDS, Language
-from hfrun.hub.markdown import escaped
 
 Words = Mapping[str, str]
 MARK = "<!-- hfrun:history "
@@ -34,7 +35,11 @@ def page_of(entries: Sequence[Mapping[str, Any]], language: Language) -> str:
         language: of headings and sentences; reasons and findings are English.
     """
     words = WORDS[language]
-    numbered = [{**entry, "number": number} for number, entry in enumerate(entries, start=1)]
+    names = Counter(entry["run"] for entry in entries)
+    numbered = [
+        {**entry, "number": number, "title": _title(entry, is_alone=names[entry["run"]] == 1)}
+        for number, entry in enumerate(entries, start=1)
+    ]
     by_id = {entry["id"]: entry for entry in numbered}
     parts = [
         f"{MARK}{language} -->",
@@ -48,6 +53,13 @@ def page_of(entries: Sequence[Mapping[str, Any]], language: Language) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _title(entry: Mapping[str, Any], *, is_alone: bool) -> str:
+    """The run's name; with its folder where others have that name too."""
+    folder = entry.get("folder")
+    name = escaped(entry["run"])
+    return name if is_alone or not folder else f"{name} ({escaped(folder)})"
+
+
 def language_of(page: str) -> Language | None:
     """In which a page was written; None for one that is no diary."""
     start = page.find(MARK)
@@ -58,10 +70,10 @@ def language_of(page: str) -> Language | None:
 def _entry(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
     parts = [
         f'<a id="{anchor(entry)}"></a>',
-        f"## {entry['number']}. {escaped(entry['run'])}",
+        f"## {entry['number']}. {entry['title']}",
         _facts(entry, words),
         _changes(entry, by_id, words),
-        _trials(entry, words),
+        _study(entry, words),
         _epochs(entry, words),
         _titled(words["stop"], _bullets(_ends(entry, words))),
         _titled(words["gates"], gates_table(entry["gates"], words) if entry["gates"] else ""),
@@ -69,10 +81,17 @@ def _entry(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> 
             words["findings"], findings_table(entry["findings"], words) if entry["findings"] else ""
         ),
         _titled(words["conclusion"], conclusion(entry, by_id, words)),
-        _titled(words["next"], _bullets([escaped(text) for text in entry["advice"]])),
+        _titled(words["next"], _bullets(_advice(entry["findings"]))),
         _titled(words["note"], block(entry["id"], entry["note"])),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _advice(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What to try next, each once, the gravest finding's first."""
+    told = {escaped(each["next_experiment"]): code(each["rule"]) for each in reversed(findings)
+            if each.get("next_experiment")}  # fmt: skip
+    return [f"{rule}: {text}" for text, rule in reversed(told.items())]
 
 
 def _titled(title: str, body: str) -> str:
@@ -98,7 +117,7 @@ def _facts(entry: Mapping[str, Any], words: Words) -> str:
         ("date", escaped((entry.get("date") or "").replace("T", " "))),
         ("kind", kind),
         ("folder", _place(entry, words)),
-        ("command", _code(entry["command"]) if entry.get("command") else ""),
+        ("command", code(entry["command"]) if entry.get("command") else ""),
         ("commit", f"`{str(commit)[:12]}`" if commit else ""),
     ]
     return _bullets(
@@ -110,59 +129,71 @@ def _place(entry: Mapping[str, Any], words: Words) -> str:
     folder = entry.get("folder")
     if folder is None:
         return ""
-    text = _code(folder)
-    inside = "study" if entry["kind"] in ("study", "sweep") else "report"
+    text = code(folder)
+    inside = "study" if _is_study(entry) else "report"
     if entry.get("has_page") and not entry.get("gone"):
         target = quote(f"{folder}/{inside}/report.html")
         text += f"{words['open']}[{words['page']}]({target}){words['close']}"
     return text
 
 
-def _code(text: Any) -> str:
-    """As code, whatever backticks are in it."""
-    plain = " ".join(str(text).split())
-    fence = "`"
-    while fence in plain:
-        fence += "`"
-    space = " " if plain.startswith("`") or plain.endswith("`") else ""
-    return f"{fence}{space}{plain}{space}{fence}"
-
-
 def _changes(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
-    if entry["kind"] in ("study", "sweep") or not entry["config"]:
+    if _is_study(entry) or not entry["config"]:
         return ""
     parent = entry.get("parent")
     if parent is None:
         stated = entry.get("stated_parent")
-        return words["no_such_parent"].format(parent=_code(stated)) if stated else words["first"]
-    name = escaped(parent["run"])
+        return words["no_such_parent"].format(parent=code(stated)) if stated else words["first"]
     held = by_id.get(parent["id"])
-    link = f"[{held['number']}. {name}](#{anchor(held)})" if held else name
+    link = f"[{held['number']}. {held['title']}](#{anchor(held)})" if held else (
+        escaped(parent["run"]))  # fmt: skip
     title = f"### {words['changed']}{words['colon'] if words['colon'] != ': ' else ' '}{link}"
     body = changes_table(entry["changes"], words) if entry["changes"] else words["nothing_changed"]
     return f"{title}\n\n{body}"
 
 
-def _trials(entry: Mapping[str, Any], words: Words) -> str:
-    if entry["kind"] not in ("study", "sweep"):
+def _study(entry: Mapping[str, Any], words: Words) -> str:
+    """The answer of a study, its trials by how they ended, and what was judged for adoption."""
+    if not _is_study(entry):
         return ""
-    counts = [f"{count} {words.get(status, status)}" for status, count in
+    counts = [f"{count} {words.get(status, escaped(status))}" for status, count in
               (entry.get("trials") or {}).items()]  # fmt: skip
     lines = [words["and"].join(counts)] if counts else []
-    best = entry.get("best_trial")
-    if best:
-        values = words["and"].join(
-            f"{_code(key)} {escaped(shown_setting(value))}" for key, value in best["values"].items()
-        )
-        told = words["best_trial"]
-        lines.append(told.format(metric=_code(best["by"]), value=shown(best["value"]),
-                                 trial=best["folder"], values=values,
-                                 seed=best["seed"]))  # fmt: skip
-    return _titled(words["trials"], _bullets(lines))
+    if entry.get("best_trial"):
+        lines.append(_best_trial(entry["best_trial"], words))
+    judged = [
+        f"**{words.get(str(each['verdict']), escaped(each['verdict']))}**{words['colon']}"
+        f"{escaped(each.get('reason') or '')}"
+        for each in entry.get("candidates") or []
+    ]
+    answer = [entry["answer"], *entry["told"]] if entry.get("answer") else []
+    parts = [
+        _titled(words["trials"], _bullets(lines)),
+        _titled(words["answer"], _bullets([escaped(text) for text in answer])),
+        _titled(words["judged"], _bullets(judged)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _best_trial(best: Mapping[str, Any], words: Words) -> str:
+    values = [
+        f"{code(key)} {escaped(shown_setting(value))}" for key, value in best["values"].items()
+    ]
+    return words["best_trial"].format(
+        metric=code(best["by"]),
+        value=shown(best["value"]),
+        trial=escaped(best["trial"]),
+        values=words["and"].join(values),
+        seed=best["seed"],
+    )
+
+
+def _is_study(entry: Mapping[str, Any]) -> bool:
+    return entry["kind"] in ("study", "sweep")
 
 
 def _epochs(entry: Mapping[str, Any], words: Words) -> str:
-    if entry["kind"] in ("study", "sweep") or entry["status"] == "unreadable":
+    if _is_study(entry) or entry["status"] == "unreadable":
         return ""
     return _titled(words["epochs"], epochs_table(entry, words) or words["no_epochs"])
 
@@ -185,7 +216,7 @@ def _end(entry: Mapping[str, Any], course: Mapping[str, Any], words: Words) -> s
     stopped, planned = course.get("stopped_by"), entry.get("planned_epochs")
     if stopped:
         return words["stopped_by"].format(
-            rule=_code(stopped.get("rule")),
+            rule=code(stopped.get("rule")),
             epoch=counted(stopped.get("epoch")),
             reason=escaped(stopped.get("reason") or ""),
         )
@@ -201,7 +232,7 @@ def _end(entry: Mapping[str, Any], course: Mapping[str, Any], words: Words) -> s
 
 def conclusion(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
     """What came of it, in one sentence; every number in it stands in the log."""
-    if entry["kind"] in ("study", "sweep") or entry["status"] == "unreadable":
+    if _is_study(entry) or entry["status"] == "unreadable":
         return ""
     told = [*_best_words(entry, by_id, words), *_test_words(entry, words)]
     if entry.get("verdict"):
@@ -255,7 +286,7 @@ def _against(best: Mapping[str, Any], parent: Mapping[str, Any] | None, words: W
         return ""
     better = (best["value"] > other["value"]) == is_greater_better(best["by"])
     word = "equal" if best["value"] == other["value"] else "better" if better else "worse"
-    told = words[word].format(parent=escaped(parent["run"]), old=shown(other["value"]))
+    told = words[word].format(parent=parent["title"], old=shown(other["value"]))
     return f"{words['and']}{told}"
 
 
@@ -266,4 +297,4 @@ def _test_words(entry: Mapping[str, Any], words: Words) -> list[str]:
 
 
 def _named(metric: str, words: Words) -> str:
-    return words.get(metric) or _code(metric)
+    return words.get(metric) or code(metric)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.history.entries import best_row, figures_at_best
-from hfrun.history.numbers import NOTHING, counted, gap_of, is_figure, percent, shown
-from hfrun.hub.markdown import escaped
+from hfrun.history.numbers import NOTHING, column, counted, gap_of, is_figure, shown
+from hfrun.history.text import code, escaped
 
 Words = Mapping[str, str]
 
@@ -38,11 +38,12 @@ def epochs_table(entry: Mapping[str, Any], words: Words) -> str:
     names = [name for name in _MEASURES if any(row.get(name) is not None for _, row in rows)]
     has_folds = any(course["label"] for course in courses)
     head = [words["fold"]] * has_folds + [words["epoch"], *(words[name] for name in names), ""]
+    columns = [column([row.get(name) for _, row in rows]) for name in names]
     lines = [
         [_fold(course)] * has_folds
-        + [counted(row["epoch"]), *(_cell(name, row) for name in names)]
+        + [counted(row["epoch"]), *(cells[place] for cells in columns)]
         + [_remark(course, row, words)]
-        for course, row in rows
+        for place, (course, row) in enumerate(rows)
     ]
     return aligned(head, lines, left=0)
 
@@ -52,10 +53,6 @@ def _with_gap(epoch: Mapping[str, Any]) -> dict[str, Any]:
     if epoch.get("train_eval_gap") is not None:
         return dict(epoch)
     return {**epoch, "gap_computed": gap_of(epoch)}
-
-
-def _cell(name: str, row: Mapping[str, Any]) -> str:
-    return percent(row.get(name)) if name.endswith("_share") else shown(row.get(name))
 
 
 def _fold(course: Mapping[str, Any]) -> str:
@@ -75,7 +72,7 @@ def changes_table(changes: Sequence[Mapping[str, Any]], words: Words) -> str:
     """Key, old and new value; the rest of a long one is only counted."""
     rows = [
         [
-            f"`{_in_code(change['key'])}`",
+            code(change["key"]),
             *(_setting(change, side, words) for side in ("old", "new")),
         ]
         for change in changes[:_MOST_CHANGES]
@@ -107,10 +104,6 @@ def shown_setting(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def _in_code(text: Any) -> str:
-    return str(text).replace("`", "'").replace("|", "\\|").replace("\n", " ")
-
-
 def gates_table(gates: Sequence[Mapping[str, Any]], words: Words) -> str:
     """Each gate with what was found, what is allowed, and why."""
     marks = {True: words["passed"], False: f"**{words['failed']}**", None: words["not_judged"]}
@@ -140,13 +133,12 @@ def findings_table(findings: Sequence[Mapping[str, Any]], words: Words) -> str:
     rows = [
         [
             words.get(str(each["severity"]), escaped(each["severity"])),
-            f"`{_in_code(each['rule'])}`",
+            code(each["rule"]),
             escaped(each["message"]),
-            escaped(each.get("next_experiment") or ""),
         ]
         for each in findings
     ]
-    return aligned([words[name] for name in ("severity", "rule", "finding", "next")], rows, left=4)
+    return aligned([words[name] for name in ("severity", "rule", "finding")], rows, left=3)
 
 
 def comparison_table(entries: Sequence[Mapping[str, Any]], words: Words) -> str:
@@ -170,7 +162,7 @@ def anchor(entry: Mapping[str, Any]) -> str:
 
 
 def _link(entry: Mapping[str, Any]) -> str:
-    return f"[{escaped(entry['run'])}](#{anchor(entry)})"
+    return f"[{entry['title']}](#{anchor(entry)})"
 
 
 def _compared(entry: Mapping[str, Any]) -> dict[str, str]:
@@ -184,7 +176,7 @@ def span(values: Sequence[float]) -> str:
     """One figure, or the least and the greatest of several."""
     if not values:
         return ""
-    low, high = shown(min(values)), shown(max(values))
+    low, high = column([min(values), max(values)])
     return low if low == high else f"{low} … {high}"
 
 
@@ -200,7 +192,7 @@ def interval(figure: Mapping[str, Any]) -> str:
 
 def _best_epochs(entry: Mapping[str, Any], words: Words) -> str:
     if entry.get("trials"):
-        return f"{sum(entry['trials'].values())} {words['trials']}"
+        return words["of_trials"].format(count=sum(entry["trials"].values()))
     found = [best_row(course)["epoch"] for course in entry["courses"] if best_row(course)]
     if not found:
         return NOTHING
@@ -211,5 +203,6 @@ def _best_epochs(entry: Mapping[str, Any], words: Words) -> str:
 def _outcome(entry: Mapping[str, Any], words: Words) -> str:
     if entry.get("verdict"):
         return words.get(str(entry["verdict"]), escaped(entry["verdict"]))
-    return words[entry["status"]].partition(words["colon"])[0] if entry["status"] in (
-        "unfinished", "unreadable") else NOTHING  # fmt: skip
+    if entry["status"] in ("unfinished", "unreadable"):
+        return words[f"{entry['status']}_short"]
+    return NOTHING

@@ -10,7 +10,8 @@ _EN = {
     "title": "Tuning diary",
     "made": "Made by `hfrun history` from the runs' logs. What is edited here is lost, except "
     "between the two markers of a note. Figures stand as they were logged, long ones rounded; "
-    "*history.jsonl* has them whole.",
+    "*history.jsonl* has them whole. Findings are computed from them by the rules of "
+    "`hfrun diagnose`.",
     "comparison": "Comparison",
     "comparison_made": "Of each run the figures at its best epoch; of several folds, the least and "
     "the greatest. The test part is judged once, and nothing is chosen by it.",
@@ -27,7 +28,7 @@ _EN = {
     "gap_computed": "gap (computed)",
     "learning_rate": "learning rate",
     "grad_norm": "gradient norm before clipping",
-    "grad_norm_clipped_share": "steps clipped",
+    "grad_norm_clipped_share": "share of steps clipped",
     "remark": "",
     "best": "best",
     "stopped": "stopped",
@@ -49,7 +50,9 @@ _EN = {
     "study": "study",
     "sweep": "sweep",
     "unfinished": "not finished: running, or interrupted",
+    "unfinished_short": "not finished",
     "unreadable": "cannot be read",
+    "unreadable_short": "cannot be read",
     "gone": "its folder is gone; told from history.jsonl",
     "changed": "Changed against",
     "nothing_changed": "nothing in the config",
@@ -101,6 +104,12 @@ _EN = {
     "equal": "equal to {parent} ({old})",
     "no_figures": "there is nothing to conclude from",
     "trials": "Trials",
+    "of_trials": "{count} trials",
+    "answer": "Answer",
+    "judged": "Judged for adoption",
+    "adopt": "adopted",
+    "refuse": "refused",
+    "more_seeds": "undecided",
     "done": "done",
     "diverged": "diverged",
     "begun": "begun",
@@ -120,7 +129,8 @@ _EN = {
 _ZH = {
     "title": "調參日誌",
     "made": "由 `hfrun history` 依各次執行的紀錄自動產生。除了備註的兩個標記之間，在此處的修改都會"
-    "遺失。數字皆為紀錄中的原值，過長者四捨五入；完整數值見 *history.jsonl*。",
+    "遺失。數字皆為紀錄中的原值，過長者四捨五入；完整數值見 *history.jsonl*。"
+    "診斷由 `hfrun diagnose` 的規則依這些數值計算。",
     "comparison": "比較表",
     "comparison_made": "各次執行在最佳輪次的數值；有多折時列出最小值與最大值。"
     "測試集只評估一次，不用來做任何選擇。",
@@ -159,7 +169,9 @@ _ZH = {
     "study": "研究",
     "sweep": "網格掃描",
     "unfinished": "未完成：執行中或已中斷",
+    "unfinished_short": "未完成",
     "unreadable": "無法讀取",
+    "unreadable_short": "無法讀取",
     "gone": "資料夾已不存在；內容取自 history.jsonl",
     "changed": "相較於下列執行的變更",
     "nothing_changed": "設定沒有變更",
@@ -211,6 +223,12 @@ _ZH = {
     "equal": "與 {parent} 相同（{old}）",
     "no_figures": "沒有可供下結論的數值",
     "trials": "試驗",
+    "of_trials": "{count} 次試驗",
+    "answer": "答案",
+    "judged": "採用評估",
+    "adopt": "採用",
+    "refuse": "不採用",
+    "more_seeds": "未定",
     "done": "完成",
     "diverged": "發散",
     "begun": "已開始",
