@@ -27,6 +27,7 @@ def analyse(data: StudyData, *, seed: int = 0) -> dict[str, Any]:
     """
     axes = axes_of(data)
     rng = np.random.default_rng(seed)
+    isolation = isolation_plots(data, axes, rng)
     found: dict[str, Any] = {
         "name": data.name,
         "question": data.question,
@@ -40,9 +41,9 @@ def analyse(data: StudyData, *, seed: int = 0) -> dict[str, Any]:
         "cost": cost(data),
         "best": best_of(data, axes),
         "finalists": finalists(data, axes),
-        "isolation": isolation_plots(data, axes, rng),
+        "isolation": isolation,
         "axes": axis_plots(data, axes),
-        "boundary": boundaries(data, axes),
+        "boundary": boundaries(data, axes, isolation),
         "curves": courses(data, axes),
         "best_of_n": best_of_n(data, cells_of(axes), rng),
         "importance": importance(data, axes, seed=seed),

@@ -1,8 +1,10 @@
 """The hyperparameters of a study as axes, and where on them each trial lies.
 
-log range    1e-5 |----x---------| 1e-2    place = log(x / low) / log(high / low)
-range           0 |------x-------| 0.6     place = (x - low) / (high - low)
-values          a |      b       | c       place = index / (number - 1)
+    log range    1e-5 |----x---------| 1e-2    place = log(x / low) / log(high / low)
+    range           0 |------x-------| 0.6     place = (x - low) / (high - low)
+    values          a |      b       | c       place = index / (number - 1)
+
+Listed numbers stand from low to high, anything else as it is listed.
 """
 
 import math
@@ -55,8 +57,10 @@ class Axis:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Of a range, or the first and the last of ordered values."""
-        low, high = (self.low, self.high) if self.is_range else (self.values[0], self.values[-1])
+        """Of a range, or the least and the greatest of ordered values."""
+        low, high = (self.low, self.high)
+        if not self.is_range:
+            low, high = min(self.values), max(self.values)
         assert low is not None, self.key
         assert high is not None, self.key
         return float(low), float(high)

@@ -7,7 +7,8 @@
 
 Exact, over all choices of nuisance points among those that were tried: drawing them with
 replacement would be biased. A point counts with all its scientific values, as the design runs it;
-its trials are alike, and counted singly they would let the curve look flat too soon.
+its trials are alike, and counted singly they would let the curve look flat too soon. A peak too
+narrow to have been hit by any point cannot be seen here.
 
 References: Dodge et al. (2019), Show Your Work, EMNLP. Tang et al. (2020), Showing Your Work
 Doesn't Always Work, ACL.
@@ -82,8 +83,8 @@ def _enough(expected: FloatArray, resampled: FloatArray, found: int, drawn: int)
         "total": total,
         "is_enough": high <= FLAT * total,
         "reason": f"the last quarter of its {drawn} trials brought {gain:.4f} of the {total:.4f} "
-        f"that the best gained over one point (at most {high:.4f} with 95 % confidence; up to "
-        f"{FLAT:.0%} of it counts as flat)",
+        f"that the best gained over one point (up to {high:.4f} in 97.5 % of redraws; up to "
+        f"{FLAT:.0%} counts as flat)",
     }
 
 

@@ -1,9 +1,11 @@
 """The curves of the best trials, and what a reader should see in them.
 
-overfitting       the validation loss is a tenth above its minimum at the end of the run
-past its best     the metric has fallen from its best by more than it jumps between epochs
-unsteady          the training loss jumps by more than it falls
-still improving   the best is at the end, and the last quarter is better than the one before
+    overfitting       the validation loss is a tenth above its minimum at the end of the run
+    past its best     the metric has fallen from its best by more than luck explains
+    unsteady          the training loss jumps by more than a quarter of what it fell by
+    still improving   the best is at the end, and the last quarter is better than the one before
+
+Luck is measured on the curve itself: by how much it jumps about its smooth course.
 """
 
 import math
@@ -18,6 +20,7 @@ from lob_backtest.book import FloatArray
 
 BEST = 3  # trials whose curves are shown
 RISE = 0.1
+_JUMPS = 0.25  # of what the training loss fell by
 _LEAST = 4  # evaluations, fewer of which have no course
 
 
@@ -48,7 +51,7 @@ def _course(trial: StudyTrial, data: StudyData, axes: Sequence[Axis]) -> dict[st
         "chosen_epoch": trial.validation.get("epoch"),
         "points": [dict(point) for point in trial.curve],
         "flags": flags,
-        "step_noise": _noise_of(trial.curve, "train_loss"),
+        "step_noise": _step_noise(trial.curve),
     }
 
 
@@ -75,17 +78,20 @@ def _past_its_best(
     epochs, values = series(curve, metric)
     if len(values) < _LEAST:
         return None
+    size, jump = _quarter(values), noise(values)
     at = int(np.argmax(sign * values))
-    last = float(values[-_quarter(values) :].mean())
-    fall, jump = sign * (values[at] - last), noise(values)
-    if at >= len(values) - _quarter(values) or fall <= 2 * jump:
+    last = float(values[-size:].mean())
+    fall = sign * (float(values[at]) - last)
+    # what the best of so many values of equal worth stands out by, and one more
+    luck = jump * (math.sqrt(2 * math.log(len(values))) + 1)
+    if at >= len(values) - size or fall <= luck:
         return None
     return _flag(
         "past_its_best",
         float(epochs[at]),
         fall,
-        f"best {values[at]:.4g} at epoch {epochs[at]:g}, {last:.4g} over the last "
-        f"{_quarter(values)} evaluations: {fall:.4g} worse, and it jumps by {jump:.2g}",
+        f"best {values[at]:.4f} at epoch {epochs[at]:g}, {last:.4f} over the last {size} "
+        f"evaluations: {fall:.4f} worse, where up to {luck:.4f} may be luck",
     )
 
 
@@ -96,44 +102,56 @@ def _still_improving(
     if len(values) < _LEAST:
         return None
     size = _quarter(values)
-    last, before = float(values[-size:].mean()), float(values[-2 * size : -size].mean())
-    gain, jump = sign * (last - before), noise(values)
     at = int(np.argmax(sign * values))
-    if at < len(values) - size or gain <= jump * math.sqrt(2 / size):
+    gain = sign * float(values[-size:].mean() - values[-2 * size : -size].mean())
+    if at < len(values) - size or gain <= 2 * noise(values) * math.sqrt(2 / size):
         return None
     return _flag(
         "still_improving",
         float(epochs[at]),
         gain,
         f"best at epoch {epochs[at]:g} of {epochs[-1]:g}, and the last {size} evaluations are "
-        f"{gain:.4g} better than those before: longer runs may do better",
+        f"{gain:.4f} better than the {size} before: longer runs may do better",
     )
 
 
 def _unsteady(curve: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     epochs, losses = series(curve, "train_loss")
-    if len(losses) < 2 * _LEAST:
+    jump = _step_noise(curve)
+    if jump is None or len(losses) < 2 * _LEAST:
         return None
-    jump, fall = noise(losses), float(losses[0] - losses.min())
-    if jump <= 0 or jump <= 0.25 * fall:
+    fall = float(losses[0] - losses.min())
+    if jump <= _JUMPS * fall or jump <= 0:
         return None
     return _flag(
         "unsteady",
         float(epochs[int(np.argmax(np.diff(losses))) + 1]),
         jump,
-        f"the training loss jumps by {jump:.3g} between evaluations and fell by {fall:.3g} in all: "
-        "a lower rate, a longer warm-up or clipping",
+        f"the training loss jumps by {jump:.3g} and fell by {fall:.3g} in all: a lower rate, a "
+        "longer warm-up or clipping may steady it",
     )
 
 
-def noise(values: FloatArray) -> float:
-    """Standard deviation of a series about its smooth course, from its second differences.
+def _step_noise(curve: Sequence[Mapping[str, Any]]) -> float | None:
+    """By how much the training loss jumps: between its logs where that is known, else between
+    evaluations."""
+    _, between_logs = series(curve, "train_loss_sd")
+    if len(between_logs):
+        return float(np.median(between_logs))
+    _, losses = series(curve, "train_loss")
+    return noise(losses) if len(losses) >= _LEAST else None
 
-    They take out any straight line; for independent errors their variance is six times as large.
+
+def noise(values: FloatArray) -> float:
+    """Standard deviation of a series about its smooth course, from its third differences.
+
+    They take out any parabola; of independent errors their variance is 1 + 9 + 9 + 1 = 20 times
+    as large. Of four values the second differences, which take out a line.
     """
-    if len(values) < 3:
+    if len(values) < _LEAST:
         return 0.0
-    return float(np.sqrt(np.mean(np.diff(values, n=2) ** 2) / 6))
+    order, factor = (3, 20) if len(values) > _LEAST else (2, 6)
+    return float(np.sqrt(np.mean(np.diff(values, n=order) ** 2) / factor))
 
 
 def series(curve: Sequence[Mapping[str, Any]], name: str) -> tuple[FloatArray, FloatArray]:
@@ -145,11 +163,6 @@ def series(curve: Sequence[Mapping[str, Any]], name: str) -> tuple[FloatArray, F
     ]
     array = np.array(held, dtype=float).reshape(-1, 2)
     return array[:, 0], array[:, 1]
-
-
-def _noise_of(curve: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    _, values = series(curve, name)
-    return noise(values) if len(values) >= _LEAST else None
 
 
 def _quarter(values: FloatArray) -> int:

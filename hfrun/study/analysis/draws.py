@@ -67,6 +67,19 @@ def draws_of(
     return Draws(wins=wins)
 
 
+def nuisance_points(data: StudyData, trials: Sequence[StudyTrial]) -> list[str]:
+    """What tells each trial's nuisance point, the same for all scientific values at it.
+
+    Of hyperparameters that are set at every point if there are any; the trial's own number where
+    nothing is tuned.
+    """
+    always = [key for key, found in data.nuisance.items() if not found.get("when")]
+    names = always or list(data.nuisance)
+    if not names:
+        return [str(trial.number) for trial in trials]
+    return [_key(trial, names, with_seed=False) for trial in trials]
+
+
 def _point_keys(
     data: StudyData, held: Sequence[tuple[int, StudyTrial]], cell: Mapping[str, Any]
 ) -> list[str]:

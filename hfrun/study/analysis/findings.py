@@ -1,11 +1,12 @@
-"""What the analysis says, in sentences with their numbers: the answer first, then what to do."""
+"""What the analysis says, in sentences with their numbers: the answer first, then the rest."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from hfrun.study.grid import key_label
 
-# Playbook: what a budget carries, of Adam's own hyperparameters, in the order to add them.
+# Of Adam's own hyperparameters, how many so many trials carry, in the order in which to add them:
+# the tuning playbook's advice.
 _CARRIES = ((10, 1, "the learning rate alone"), (25, 2, "the learning rate and beta1"),
             (50, 3, "the learning rate, beta1 and epsilon"))  # fmt: skip
 
@@ -15,38 +16,52 @@ def answer_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
     ``decided`` is None where there is nothing to decide: no scientific value, or no result.
     """
-    best = found["best"]
+    best, plots = found["best"], found["isolation"]
     if best is None:
         ended = found["counts"]
-        return {
-            "decided": None,
-            "text": f"no answer: of {ended['total']} trials none may be chosen "
-            f"({_told_counts(ended)})",
-        }
-    plots = found["isolation"]
+        text = f"no answer: of {ended['total']} trials none may be chosen ({_told_counts(ended)})"
+        return {"decided": None, "text": text}
     if not plots:
-        return {"decided": None, "text": f"best: {best['label']}, {_score(found, best['score'])}"}
+        text = f"best: {best['label']}, {_score(found, best['score'])}"
+        return {"decided": None, "text": text}
     plot = plots[-1]  # of the combinations, where there are several
     comparison = plot["comparison"]
     if comparison["decided"] is None:
         return {"decided": None, "text": f"not answered: {comparison['reason']}"}
-    first = plot["values"][comparison["best"]]
-    second = plot["values"][comparison["second"]]
-    told = (
-        f"{plot['name']} {first['label']}: best of {plot['compared_at']} trials "
-        f"{_score(found, first['expected'])}, {abs(comparison['lead']):.4f} ahead of "
-        f"{second['label']} (95 % of redraws {comparison['low']:+.4f} to "
-        f"{comparison['high']:+.4f}, p = {comparison['p']:.2g})"
-    )
     words = "decided" if comparison["decided"] else "not decided by this study"
-    return {"decided": comparison["decided"], "text": f"{words}: {told}"}
+    return {"decided": comparison["decided"], "text": f"{words}: {_of_the_lead(found, plot)}"}
+
+
+def _of_the_lead(found: Mapping[str, Any], plot: Mapping[str, Any]) -> str:
+    """The best scientific value against the second, with what makes it more or less than luck."""
+    comparison = plot["comparison"]
+    first, second = (plot["values"][comparison[name]] for name in ("best", "second"))
+    is_open = [other for other in comparison["others"] if not other["decided"]]
+    shown = is_open[0] if is_open else comparison["others"][0]
+    told = (
+        f"{plot['name']} {first['label']}, best of {plot['compared_at']} "
+        f"{_score(found, first['expected'])}, {abs(comparison['lead']):.4f} ahead of "
+        f"{second['label']}"
+    )
+    if shown["value"] != second["value"]:
+        told += f", open against {plot['values'][shown['value']]['label']}"
+    if shown["gain"] is not None:
+        told += f"; at the better {shown['pairs']} shared points {abs(shown['gain']):.4f} "
+        told += "better" if shown["gain"] * comparison["lead"] >= 0 else "worse"
+        told += " on average"
+    if shown["low"] is not None:
+        told += f"; 95 % of redraws {shown['low']:+.4f} to {shown['high']:+.4f}"
+    return f"{told}; p = {shown['p']:.2g}, {shown['test']}"
 
 
 def findings_of(found: Mapping[str, Any]) -> list[str]:
     """All that a reader should know beside the answer."""
     return [
         *_of_the_best(found),
+        *_of_the_finalists(found),
+        *_of_the_best_that_may_not_be_chosen(found),
         *_of_the_boundaries(found),
+        *_of_what_diverged(found),
         *_of_the_budget(found),
         *_of_the_curves(found),
         *_of_what_is_missing(found),
@@ -56,20 +71,79 @@ def findings_of(found: Mapping[str, Any]) -> list[str]:
 
 def _of_the_best(found: Mapping[str, Any]) -> list[str]:
     best = found["best"]
-    if best is None:
+    if best is None or best["phase"] == "finalist":
         return []
-    if best["phase"] == "finalist":
-        spread = "" if best["sd"] is None else f" ± {best['sd']:.4f}"
-        return [f"best finalist: {best['label']}, {_score(found, best['score'])}{spread} over "
-                f"{best['seeds']} seeds"]  # fmt: skip
-    return [
-        f"best trial: {best['trial']}, {best['label']}, {_score(found, best['score'])}; the best "
-        f"of {best['chosen_of']} is flattered by having been chosen, and one seed was run"
-    ]
+    words = f"best trial: {best['trial']}, {best['label']}, {_score(found, best['score'])}"
+    if best["chosen_of"] == 1:
+        return [f"{words}; it is the only one that may be chosen"]
+    return [f"{words}; the best of {best['chosen_of']} is flattered by having been chosen, and "
+            "it is of one seed"]  # fmt: skip
+
+
+def _of_the_finalists(found: Mapping[str, Any]) -> list[str]:
+    held = [each for each in found["finalists"] if each["mean"] is not None]
+    if not held:
+        return []
+    first = held[0]
+    words = [f"best finalist: {first['label']}, {_score(found, first['mean'])}{_plus_minus(first)}"]
+    if len(held) > 1:
+        second = held[1]
+        lead = abs(first["mean"] - second["mean"])
+        words[0] += f", {lead:.4f} ahead of {second['label']}{_plus_minus(second)}"
+        spread = [each["sd"] for each in (first, second) if each["sd"] is not None]
+        if spread and lead <= max(spread):
+            words[0] += ": less than one of them varies over seeds"
+    if first["lacking"]:
+        words.append(f"{first['lacking']} seeds of the best finalist have no score")
+    return words
+
+
+def _of_the_best_that_may_not_be_chosen(found: Mapping[str, Any]) -> list[str]:
+    """A trial that is better than the best, and what it misses."""
+    best = found["best"]
+    sign = 1.0 if found["higher_is_better"] else -1.0
+    beyond = [
+        row
+        for row in found["table"]
+        if row["status"] == "infeasible" and row["score"] is not None and row["phase"] != "finalist"
+        and (best is None or best["phase"] != "finalist")
+        and (best is None or sign * row["score"] > sign * best["score"])
+    ]  # fmt: skip
+    if not beyond:
+        return []
+    row = max(beyond, key=lambda each: sign * each["score"])
+    missed = ", ".join(
+        f"{each['name']} {_figure(each['value'])} ({str(each['direction']).replace('_', ' ')} "
+        f"{_figure(each['limit'])})"
+        for each in row["constraints"]
+        if not each["met"]
+    )
+    return [f"trial {row['trial']} has {_score(found, row['score'])} and may not be chosen: "
+            f"{missed}"]  # fmt: skip
 
 
 def _of_the_boundaries(found: Mapping[str, Any]) -> list[str]:
     return [each["text"] for each in found["boundary"]]
+
+
+def _of_what_diverged(found: Mapping[str, Any]) -> list[str]:
+    """A bound beyond which everything diverged, where there is one."""
+    words = []
+    for axis in found["axes"]:
+        if axis["kind"] != "range":
+            continue
+        at = {name: [point["x"] for point in axis["points"] if (point["status"] == "diverged") is
+                     (name == "diverged")] for name in ("diverged", "other")}  # fmt: skip
+        lost, kept = at["diverged"], at["other"]
+        if len(lost) < 2 or len(kept) < 2:
+            continue
+        if min(lost) > max(kept):
+            words.append(f"all {len(lost)} trials with {axis['name']} of {min(lost):.3g} or more "
+                         f"diverged, none of those up to {max(kept):.3g}")  # fmt: skip
+        elif max(lost) < min(kept):
+            words.append(f"all {len(lost)} trials with {axis['name']} of {max(lost):.3g} or less "
+                         f"diverged, none of those from {min(kept):.3g} on")  # fmt: skip
+    return words
 
 
 def _of_the_budget(found: Mapping[str, Any]) -> list[str]:
@@ -86,19 +160,21 @@ def _of_the_curves(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_what_is_missing(found: Mapping[str, Any]) -> list[str]:
-    words = []
-    held = found["counts"]
-    for name, meaning in (
+    held, left = found["counts"], found["not_run"]
+    told = (
         ("diverged", "diverged"),
+        ("pruned", "were ended early, as worse than the best so far"),
         ("failed", "ended with an error"),
         ("infeasible", "are done and may not be chosen"),
-    ):
-        if held[name]:
-            words.append(f"{held[name]} of {held['total']} trials {meaning}")
-    left = found["not_run"]
-    open_ones = len(left["waiting"]) + len(left["running"]) + sum(left["missing"].values())
-    if open_ones:
-        words.append(f"{open_ones} trials of the budget have not ended: this is not the last word")
+    )
+    words = [f"{held[name]} of {held['total']} trials {meaning}"
+             for name, meaning in told if held[name]]  # fmt: skip
+    still = len(left["waiting"]) + len(left["running"])
+    if still:
+        words.append(f"{still} trials wait or are running: this is not the last word")
+    never = [f"{number} of {phase}" for phase, number in left["missing"].items() if number]
+    if never:
+        words.append(f"not begun of the budget: {', '.join(never)}")
     return words
 
 
@@ -110,21 +186,30 @@ def _of_the_number_tuned(found: Mapping[str, Any]) -> list[str]:
         cells *= len(values)
     phases = found["counts"]["phases"]
     trials = (phases["explore"] + phases["exploit"]) / cells
-    for most, number, words in _CARRIES:
-        if trials < most:
-            if len(tuned) <= number:
-                return []
-            names = ", ".join(key_label(key) for key in tuned)
-            return [
-                f"{trials:.3g} trials for each scientific value tune {len(tuned)} hyperparameters "
-                f"({names}); so few carry {number}: {words}"
-            ]
-    return []
+    fits = [(number, words) for most, number, words in _CARRIES if trials < most]
+    if not fits or not trials or len(tuned) <= fits[0][0]:
+        return []
+    number, carried = fits[0]
+    names = ", ".join(key_label(key) for key in tuned)
+    inside = " inside each scientific value" if cells > 1 else ""
+    return [
+        f"{trials:.3g} trials{inside} tune {len(tuned)} hyperparameters ({names}); so few carry "
+        f"{number}, {carried}"
+    ]
+
+
+def _plus_minus(held: Mapping[str, Any]) -> str:
+    count = len(held["scores"])
+    return f" (± {held['sd']:.4f} over {count} seeds)" if held["sd"] is not None else " (one seed)"
 
 
 def _score(found: Mapping[str, Any], value: float) -> str:
     name = found["metric"].removeprefix("eval_").replace("_", " ")
     return f"{name} {value:.4f}"
+
+
+def _figure(value: Any) -> str:
+    return format(value, ",.6g") if isinstance(value, int | float) else "not measured"
 
 
 def _told_counts(held: Mapping[str, Any]) -> str:

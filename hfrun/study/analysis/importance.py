@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from hfrun.study.analysis.axis import Axis
-from hfrun.study.space import canonical
+from hfrun.study.analysis.draws import nuisance_points
 from hfrun.study.study_data import StudyData, StudyTrial
 from lob_backtest.book import FloatArray, IntArray
 
@@ -47,7 +47,8 @@ def importance(data: StudyData, axes: Sequence[Axis], *, seed: int) -> dict[str,
         for trial in used
     ])  # fmt: skip
     varied = [axis for axis in axes if len({axis.place(trial.values) for trial in used}) > 1]
-    points = _points(data, used)
+    names = nuisance_points(data, used)
+    points = np.array([names.index(name) for name in names], dtype=np.int64)
     number = len(set(points.tolist()))
     none: dict[str, Any] = {"method": "random forests, half the growth of the squared error",
                             "items": [], "explained": None, "chance": None, "trials": len(used),
@@ -77,19 +78,6 @@ def importance(data: StudyData, axes: Sequence[Axis], *, seed: int) -> dict[str,
             "seen: which of them matters cannot be told"
         )
     return {**none, "items": items, "explained": explained, "chance": chance, "reason": reason}
-
-
-def _points(data: StudyData, trials: Sequence[StudyTrial]) -> IntArray:
-    """``(N,)`` the nuisance point of each trial; its own where nothing is tuned."""
-    always = [key for key, held in data.nuisance.items() if not held.get("when")]
-    keys = [
-        canonical([trial.values.get(key) for key in always or data.nuisance])
-        if data.nuisance
-        else str(trial.number)
-        for trial in trials
-    ]
-    names = list(dict.fromkeys(keys))
-    return np.array([names.index(key) for key in keys], dtype=np.int64)
 
 
 def _matrix(axes: Sequence[Axis], trials: Sequence[StudyTrial]) -> tuple[FloatArray, IntArray]:
