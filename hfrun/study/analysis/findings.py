@@ -43,7 +43,7 @@ def _of_the_lead(found: Mapping[str, Any], plot: Mapping[str, Any]) -> str:
         f"{_score(found, first['expected'])}, {abs(comparison['lead']):.4f} ahead of "
         f"{second['label']}"
     )
-    if shown["value"] != second["value"]:
+    if shown["value"] != comparison["second"]:
         told += f", open against {plot['values'][shown['value']]['label']}"
     if shown["gain"] is not None:
         told += f"; at the better {shown['pairs']} shared points {abs(shown['gain']):.4f} "
