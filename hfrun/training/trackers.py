@@ -6,9 +6,9 @@
     none                    to ``metrics.jsonl`` alone
 
 Trackers draw one curve a name, and an evaluation is logged at the step of a log event: its
-gradient norms, which are of all steps since the evaluation before, and its names for them would
-be points of the log events' curves. They go by ``eval_grad_norm`` and so on; the run's own mean
-training loss goes by ``run_train_loss``.
+gradient norms, which are of all steps since the evaluation before, would be points of the log
+events' curves. They go by ``eval_grad_norm`` and so on, and the mean training loss of the whole
+run by ``run_train_loss``.
 """
 
 import difflib
@@ -17,18 +17,26 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from functools import wraps
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
+from transformers import (
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     TensorBoardCallback,
 )
 
 from hfrun.errors import TrainingError
+from hfrun.training.callbacks import METRICS_FILE
 from hfrun.training.step_records import STATISTICS
+from lob_backtest.progress import announce
 
 TENSORBOARD_FOLDER = "tensorboard"
 
@@ -65,17 +73,52 @@ def trackers_from(wanted: str | Sequence[str] | None) -> list[str]:
 def set_up_trackers(trainer: Trainer) -> None:
     """Let a trainer's trackers write where its other files are, and in names of their own.
 
-    What they print goes to standard error: standard output is for a command's result.
+    What they print goes to standard error: standard output is for a command's result. One that
+    cannot begin ends the run before its first step; one that fails later, such as by a server that
+    goes away, is left out of the rest of it.
     """
     handler = trainer.callback_handler
     if any(isinstance(callback, TensorBoardCallback) for callback in handler.callbacks):
         trainer.remove_callback(TensorBoardCallback)
         trainer.add_callback(RunTensorBoard())
-    kinds = tuple(INTEGRATION_TO_CALLBACK.values())
+    names = {kind: name for name, kind in INTEGRATION_TO_CALLBACK.items()}
+    names[RunTensorBoard] = "tensorboard"
     for callback in handler.callbacks:
-        if isinstance(callback, kinds):
-            for event in [name for name in dir(callback) if name.startswith("on_")]:
-                setattr(callback, event, _aside(getattr(callback, event)))
+        if type(callback) in names:  # not isinstance: one tracker's may be a kind of another's
+            _Beside(names[type(callback)], callback).take_over()
+
+
+class _Beside:
+    """Stands between a trainer and one tracker."""
+
+    def __init__(self, name: str, tracker: TrainerCallback) -> None:
+        self.name, self.tracker = name, tracker
+        self.has_failed = False
+
+    def take_over(self) -> None:
+        """Every event of the tracker goes through here."""
+        for event in [name for name in dir(self.tracker) if name.startswith("on_")]:
+            setattr(self.tracker, event, partial(self._tell, event, getattr(self.tracker, event)))
+
+    def _tell(self, event: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.has_failed:
+            return None
+        if kwargs.get("logs") is not None:
+            kwargs["logs"] = tracked_figures(kwargs["logs"])
+        try:
+            with redirect_stdout(sys.stderr):
+                return method(*args, **kwargs)
+        except Exception as error:  # whatever a tracker raises
+            self.has_failed = True
+            if event == "on_train_begin":
+                raise TrainingError(
+                    f"training.report_to: {self.name} cannot begin: {error}; mend that, or leave "
+                    f"{self.name} out"
+                ) from error
+            announce(
+                f"{self.name} failed and is told no more: {error}; {METRICS_FILE} has every figure"
+            )
+            return None
 
 
 class RunTensorBoard(TensorBoardCallback):
@@ -117,17 +160,6 @@ def tracked_figures(logs: Mapping[str, Any]) -> dict[str, Any]:
     if "train_runtime" in logs:
         return {"run_train_loss" if name == "train_loss" else name: v for name, v in logs.items()}
     return dict(logs)
-
-
-def _aside(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def aside(*args: Any, **kwargs: Any) -> Any:
-        if kwargs.get("logs") is not None:
-            kwargs["logs"] = tracked_figures(kwargs["logs"])
-        with redirect_stdout(sys.stderr):
-            return method(*args, **kwargs)
-
-    return aside
 
 
 def _check_known(name: str) -> None:

@@ -186,6 +186,42 @@ def test_what_trackers_print_is_kept_out_of_standard_output(
     assert "eval_grad_norm_p95" in said.err
 
 
+def test_a_tracker_that_cannot_begin_ends_the_run_before_its_first_step(
+    tracked: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            raise ConnectionError("no server at localhost:5000")
+
+    monkeypatch.setattr("hfrun.training.trackers.INTEGRATION_TO_CALLBACK", {"mlflow": Refusing})
+    trainer = tracked()
+    trainer.add_callback(Refusing())
+    set_up_trackers(trainer)
+    with pytest.raises(TrainingError, match="report_to: mlflow cannot begin: no server at"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_a_tracker_that_fails_later_is_left_out_and_the_training_goes_on(
+    tracked: Make, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Leaving(TrainerCallback):
+        told = 0
+
+        def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.told += 1
+            raise ConnectionError("the server went away")
+
+    leaving = Leaving()
+    monkeypatch.setattr("hfrun.training.trackers.INTEGRATION_TO_CALLBACK", {"mlflow": Leaving})
+    trainer = tracked()
+    trainer.add_callback(leaving)
+    set_up_trackers(trainer)
+    trainer.train()
+    assert (trainer.state.global_step, leaving.told) == (10, 1)
+    assert capsys.readouterr().err.count("mlflow failed and is told no more: the server went") == 1
+
+
 def test_events_keep_their_figures_and_lose_only_names_that_two_would_share() -> None:
     step = {"loss": 1.0, "grad_norm": 2.0, "step": 3}
     assert tracked_figures(step) == step
