@@ -204,8 +204,11 @@ def _storage(address: str | None, folder: Path, name: str) -> tuple[BaseStorage,
     with _reached(address):
         locks = PostgresLocks(f"postgresql://{rest}", name)
         locks.wait(PLAN)()
+        from sqlalchemy.pool import NullPool
+
+        # Minutes lie between two uses: no connection is kept, and none is found dead.
         storage = optuna.storages.RDBStorage(
-            f"postgresql+psycopg://{rest}", engine_kwargs={"pool_pre_ping": True}
+            f"postgresql+psycopg://{rest}", engine_kwargs={"poolclass": NullPool}
         )
     return storage, locks
 
