@@ -41,7 +41,8 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
         ``trials`` where a grid fits in them, or a cell has no more values to try.
 
     Raises:
-        ConfigError: a grid of the listed values alone that the budget does not carry.
+        ConfigError: fewer trials than cells, or a grid of the listed values alone that the budget
+            does not carry.
 
     References: Sobol' (1967); Matousek (1998), On the L2-discrepancy for anchored boxes, J.
     Complexity 14 (the scrambling, with a digital shift); Owen (2017), A randomized Halton
@@ -52,6 +53,11 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
     if kind == "grid":
         return _grid(space, trials, order)
     cells = space.cells()
+    if trials < len(cells):
+        raise ConfigError(
+            f"study.budget.trials={trials}: there are {len(cells)} combinations of scientific "
+            "values, and each needs a trial; raise it, or leave out values"
+        )
     share = -(-trials // len(cells))
     drawn: list[set[str]] = [set() for _ in cells]
     found: list[dict[str, Any]] = []

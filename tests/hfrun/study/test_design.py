@@ -46,7 +46,7 @@ def test_every_cell_gets_the_same_points_in_the_same_order(kind) -> None:
         dropout: [nuisance_of(each) for each in found if each[DROPOUT] == dropout]
         for dropout in (0.0, 0.1, 0.2)
     }
-    # a grid of 2 x 4 levels carries 24 trials too
+    # as a grid: 4 rates, 2 decays, 3 dropouts
     assert len(found) == 24
     assert len(by_cell[0.0]) == 8
     assert by_cell[0.0] == by_cell[0.1] == by_cell[0.2]
@@ -55,7 +55,7 @@ def test_every_cell_gets_the_same_points_in_the_same_order(kind) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(
-    trials=st.integers(1, 40),
+    trials=st.integers(7, 40),
     cells=st.integers(1, 7),
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**32 - 1),
@@ -75,6 +75,12 @@ def test_a_larger_budget_goes_on_where_the_smaller_ended(kind) -> None:
     short = design(two_ranges(), trials=22, kind=kind, seed=5)
     assert design(two_ranges(), trials=50, kind=kind, seed=5)[:22] == short
     assert design(two_ranges(), trials=22, kind=kind, seed=6) != short
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "grid"])
+def test_each_cell_needs_a_trial(kind) -> None:
+    with pytest.raises(ConfigError, match="trials=2: there are 3 comb"):
+        design(two_ranges(), trials=2, kind=kind, seed=0)
 
 
 def test_a_cut_round_favours_no_cell() -> None:

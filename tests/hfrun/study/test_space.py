@@ -240,3 +240,27 @@ def test_a_section_is_not_set_over_a_key_of_it() -> None:
     )
     later = {"training.schedule.floor": {"low": 0, "high": part}}
     assert Space.of(study(scientific=whole, nuisance=later)).nuisance[0].high == part
+
+
+def test_what_is_probably_not_meant_is_told_and_not_refused() -> None:
+    space = Space.of(
+        study(
+            scientific={"a.optim": ["sgd", "adamw"]},
+            nuisance={
+                "a.rate": {"low": 1e-4, "high": 1e-1},
+                "a.log": {"low": 1e-4, "high": 1e-1, "log": True},
+                "a.narrow": {"low": 0.01, "high": 0.5},
+                "a.from_zero": {"low": 0, "high": 0.5},
+                "a.only": [0.9],
+                "a.nesterov": {"values": [True, False], "when": {"a.optim": "sgd"}},
+                "a.never": {"low": 0, "high": 1,
+                            "when": {"a.optim": "adamw", "a.nesterov": True}},
+            },
+        )
+    )  # fmt: skip
+    assert space.doubts() == [
+        "nuisance.a.rate: from 0.0001 to 0.1 on a linear scale, so that 90% of the trials are "
+        "above 0.01; set log: true",
+        "nuisance.a.only: has one value alone; put it under study.fixed",
+        "nuisance.a.never: set in no trial, by the conditions on it; leave it out",
+    ]
