@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from hfrun.study.report.view import StudyView
-from lob_backtest.report.elements import card, listed
+from hfrun.study.report.view import StudyView, words_of
+from lob_backtest.report.elements import card, folded, listed
 from lob_backtest.report.words import many, sentence, text
 
 _ENDS = ("done", "diverged", "pruned", "failed", "running", "waiting")
+_MOST = 5  # findings that are read in a minute
 
 
 def subtitle(view: StudyView) -> str:
@@ -30,10 +31,11 @@ def first(view: StudyView) -> str:
     elsewhere = {each["text"] for each in found["boundary"]}  # in the other box
     elsewhere |= {f"trial {course['trial']}: {flag['text']}" for course in found["curves"]
                   for flag in course["flags"]}  # fmt: skip
-    beside = listed(sentence(words) for words in found["findings"] if words not in elsewhere)
+    beside = [sentence(words) for words in found["findings"] if words not in elsewhere]
+    found_too = listed(beside[:_MOST]) + folded("More findings", listed(beside[_MOST:]))
     answer = (
         f'<div class="verdict {kind}"><strong>{text(head)}</strong>'
-        f"<p>{text(sentence(found['answer']['text']))}</p>{beside}</div>"
+        f"<p>{text(sentence(found['answer']['text']))}</p>{found_too}</div>"
     )
     steps = listed(sentence(step) for step in next_steps(view))
     next_box = card(f"<h3>What to do next</h3>{steps}{_pasted(found)}")
@@ -98,11 +100,6 @@ def _without_a_best(counts: Mapping[str, Any]) -> list[str]:
         "failed": "read the errors below: {} of {} trials failed",
     }
     return [words.format(counts[name], total) for name, words in told.items() if counts[name]]
-
-
-def words_of(name: str) -> str:
-    """A hyperparameter's name in words; one with its section keeps its dots."""
-    return name.replace("_", " ")
 
 
 def _pasted(found: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ weight decay   |---x----------x----|     to its score
 score          |-----------------xx|
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ _ROW = 62
 _SMALL = 10.5
 _NOT_SET = 1.2  # where a trial stands on the axis of a conditional value that it does not have
 _APART = 0.16  # of an axis: room for a label beside another
-_SHARE = 4  # the best of so many are in colour
+_SHARE, _MOST = 4, 8  # of so many the best are in colour, and at most so many in all
 
 
 def coordinates_plot(view: StudyView, palette: Palette) -> Plot | None:
@@ -36,13 +37,19 @@ def coordinates_plot(view: StudyView, palette: Palette) -> Plot | None:
         if any(line["places"][y] is None for line in found["lines"]):
             _label(axes, _NOT_SET, y, "not set", "center", palette)
     _score_line(axes, n_axes, view, palette)
-    best = sum(line["rank"] is not None for line in found["lines"]) / _SHARE
-    for line in sorted(found["lines"], key=lambda line: -(line["rank"] or 10**9)):
-        _trial_line(axes, line, view, palette, is_good=(line["rank"] or 10**9) <= max(best, 1))
+    ranked = sum(line["rank"] is not None for line in found["lines"])
+    last = min(max(ranked // _SHARE, 1), _MOST)
+    faint = min(0.55, max(0.15, 12 / len(found["lines"])))
+    for line in sorted(found["lines"], key=_rank, reverse=True):
+        _trial_line(axes, line, view, palette, faint=None if _rank(line) <= last else faint)
     axes.set_xlim(-0.02, _NOT_SET + 0.1 if has_gap else 1.02)
     axes.set_ylim(n_axes + 0.5, -0.45)
     return Plot(figure=figure, label=f"{len(found['lines'])} trials by {n_axes} hyperparameters "
                 "and their score")  # fmt: skip
+
+
+def _rank(line: Mapping[str, Any]) -> float:
+    return math.inf if line["rank"] is None else float(line["rank"])
 
 
 def _axis_line(axes: Any, y: int, axis: Mapping[str, Any], palette: Palette) -> None:
@@ -98,17 +105,18 @@ def _place(score: float, scale: Scale) -> float:
 
 
 def _trial_line(
-    axes: Any, line: Mapping[str, Any], view: StudyView, palette: Palette, *, is_good: bool
+    axes: Any, line: Mapping[str, Any], view: StudyView, palette: Palette, *, faint: float | None
 ) -> None:
+    """One trial, in colour or so faint."""
     shown = view.shown(line["trial"])
     if shown is None:
         return
     xs = [_NOT_SET if x is None else x for x in line["places"]] + [_place(shown, view.scale)]
     colour = palette.bad if line["score"] is None else palette.muted
-    how: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.55, "linestyle": "-", "zorder": 2}
-    if is_good:
+    how: dict[str, Any] = {"linewidth": 0.9, "alpha": faint, "linestyle": "-", "zorder": 2}
+    if faint is None:
         colour = colour_of(view.place(line["trial"]), len(view.cells), palette)
         how |= {"linewidth": 2.2, "alpha": 0.95, "zorder": 4}
     elif line["status"] != "done":
-        how |= {"linestyle": (0, (2, 2)), "alpha": 0.8}
+        how["linestyle"] = (0, (2, 2))
     axes.plot(xs, range(len(xs)), color=colour, **how)

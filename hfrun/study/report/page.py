@@ -7,14 +7,14 @@ that answers it, then what speaks against trusting it, and the trials last.
 from collections.abc import Mapping
 from typing import Any
 
-from hfrun.study.course_plot import course_limits, course_plot
+from hfrun.study.course_plot import Limits, course_limits, course_plot
 from hfrun.study.report import tables
-from hfrun.study.report.answer import first, subtitle, words_of
+from hfrun.study.report.answer import first, subtitle
 from hfrun.study.report.coordinates import coordinates_plot
 from hfrun.study.report.marks import legend
 from hfrun.study.report.plots import axis_plot, best_of_n_plot, importance_plot, isolation_plot
-from hfrun.study.report.view import StudyView
-from lob_backtest.report.elements import card, columns, figure, listed, section
+from hfrun.study.report.view import StudyView, words_of
+from lob_backtest.report.elements import card, columns, figure, folded, listed, section
 from lob_backtest.report.page import contents, document
 from lob_backtest.report.plots.drawing import PAGE, Plot, page_svg
 from lob_backtest.report.words import many, number, sentence, text
@@ -63,12 +63,15 @@ def _isolation(view: StudyView) -> str:
     for isolation in reversed(found):
         drawing = _drawn(isolation_plot(view, isolation, PAGE))
         if drawing:
-            boxes.append(columns(
-                figure(drawing, "The stroke is the best trial, the bar where the best of as many "
-                       "trials lies in 95 % of redraws; below it every trial of the value.",
-                       title=f"By {words_of(isolation['name'])}"),
-                tables.isolation_table(isolation),
-            ))  # fmt: skip
+            plot = figure(
+                drawing,
+                "The stroke is the best trial, the bar where the best of as many trials lies in "
+                "95 % of redraws; below it every trial of the value.",
+                title=f"By {words_of(isolation['name'])}",
+            )
+            boxes.append(columns(plot, tables.isolation_table(isolation)))
+    if boxes:
+        boxes.append(tables.isolation_note(found[-1]))
     words = (
         "Each scientific value at its best over everything that was tuned for it, which is what a "
         "fair comparison compares."
@@ -141,33 +144,37 @@ def _weight_words(found: Mapping[str, Any]) -> str:
 
 
 def _curves(view: StudyView) -> str:
-    """The best trials' courses, each with what is to be seen in it."""
-    measure = view.analysis["metric"]
-    other = 0 if "loss" in measure else 1  # the half that has the measure
-    limits = course_limits([_as_course(each) for each in view.analysis["curves"]], measure=measure)
-    boxes = []
-    for course in view.analysis["curves"]:
-        plot = course_plot(
-            [_as_course(course)],
-            limits,
-            PAGE,
-            label=course["label"],
-            measure=measure,
-            marked=[(_HALVES.get(flag["name"], other), flag["epoch"]) for flag in course["flags"]],
-        )
-        words = [f"{words_of(flag['name'])}: {flag['text']}" for flag in course["flags"]]
-        name = "Finalist" if course["phase"] == "finalist" else "Trial"
-        boxes.append(
-            figure(_badges(course) + _drawn(plot),
-                   " ".join(map(sentence, [course["label"], *words])),
-                   title=f"{name} {course['trial']}: {number(course['score'], '.4f')}")
-        )  # fmt: skip
+    """The best trials' courses, each with what is to be seen in it; the short ones on demand."""
+    found = view.analysis["curves"]
+    limits = course_limits([_as_course(each) for each in found], measure=view.analysis["metric"])
+    long = [_course(view, each, limits) for each in found if each["phase"] == "finalist"]
+    rest = [_course(view, each, limits) for each in found if each["phase"] != "finalist"]
     words = (
         "The best trials by epoch: validation full, a fixed part of train dashed, both in "
         "evaluation mode. The dot is the chosen checkpoint, an upright line the place of a mark. "
         "All have the same axes."
     )
-    return section("curves", "Curves of the best", words, columns(*boxes, kind="plots three"))
+    short = columns(*rest, kind="plots three")
+    body = columns(*long, kind="plots three") + folded("The best short trials", short)
+    return section("curves", "Curves of the best", words, body if long else short)
+
+
+def _course(view: StudyView, course: Mapping[str, Any], limits: Limits) -> str:
+    measure = view.analysis["metric"]
+    other = 0 if "loss" in measure else 1  # the half that has the measure
+    plot = course_plot(
+        [_as_course(course)],
+        limits,
+        PAGE,
+        label=course["label"],
+        measure=measure,
+        marked=[(_HALVES.get(flag["name"], other), flag["epoch"]) for flag in course["flags"]],
+    )
+    words = [f"{words_of(flag['name'])}: {flag['text']}" for flag in course["flags"]]
+    told = " ".join(map(sentence, [view.label(course["trial"]), *words]))
+    name = "Finalist" if course["phase"] == "finalist" else "Trial"
+    title = f"{name} {course['trial']}: {number(course['score'], '.4f')}"
+    return figure(_badges(course) + _drawn(plot), told, title=title)
 
 
 def _badges(course: Mapping[str, Any]) -> str:

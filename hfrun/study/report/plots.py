@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.study.report.marks import colour_of, draw_border, draw_trial, spread
-from hfrun.study.report.view import StudyView, short
+from hfrun.study.report.view import StudyView, short, value_name
 from lob_backtest.report.plots.drawing import (
     NARROW,
     Palette,
@@ -43,7 +43,9 @@ def isolation_plot(view: StudyView, isolation: Mapping[str, Any], palette: Palet
         if cell["best"] is not None:
             colour = colour_of(y if is_coloured else None, len(cells), palette)
             _best_of_cell(axes, y - 0.2, cell, view, colour)
-    axes.set_yticks(range(len(cells)), [short(cell["label"]) for cell in cells])
+    axes.set_yticks(
+        range(len(cells)), [short(value_name(cell), 36).replace(", ", ",\n") for cell in cells]
+    )
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(len(cells) - 0.45, -0.6)
     draw_border(axes, view.scale, palette, along="x")
@@ -72,7 +74,7 @@ def axis_plot(view: StudyView, axis: Mapping[str, Any], palette: Palette) -> Plo
     aside = _aside(view, axis, points)
     for point in points:
         dx, dy = aside[point["trial"]]
-        at = (point["x"] + dx, view.shown(point["trial"]) + dy)
+        at = (point["x"] + dx, (view.shown(point["trial"]) or 0.0) + dy)
         draw_trial(axes, at, view.look(point["trial"]), palette)
     if axis["kind"] == "choice":
         labels = [short(label, max(6, 36 // len(axis["labels"]))) for label in axis["labels"]]

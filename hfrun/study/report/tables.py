@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.study.grid import key_label, value_label
-from hfrun.study.report.answer import words_of
-from hfrun.study.report.view import StudyView
+from hfrun.study.report.view import StudyView, short_value, value_name, words_of
 from lob_backtest.report.elements import card, cell, facts_list, folded, note, row, table
 from lob_backtest.report.words import NOTHING, number, p_equals, text
 
@@ -37,7 +36,7 @@ def _trial(
     *,
     with_constraints: bool,
 ) -> str:
-    values = [cell(_short(held["values"].get(axis["key"], NOTHING))) for axis in axes]
+    values = [cell(short_value(held["values"].get(axis["key"], NOTHING))) for axis in axes]
     epochs = [held["epoch"], held["epochs"]]
     length = NOTHING if None in epochs else f"{epochs[0]:.3g} of {epochs[1]:.3g}"
     cells = [cell(number(held["score"], ".4f")), *values]
@@ -52,11 +51,6 @@ def _trial(
     kind = "own" if is_best else "" if held["status"] == "done" else "faint"
     name = f'<a href="{text(link)}">{held["trial"]}</a>' if link else text(held["trial"])
     return linked_row(name, cells, kind=kind)
-
-
-def _short(value: Any) -> str:
-    """A value with three digits, which is as far as a table is read; its run has them all."""
-    return format(value, ".3g") if isinstance(value, float) else value_label(value)
 
 
 def linked_row(name: str, cells: Sequence[str], *, kind: str) -> str:
@@ -113,15 +107,28 @@ def isolation_table(isolation: Mapping[str, Any]) -> str:
             _behind(index, comparison["best"], against.get(index)),
             cell(held["n"], *_lost(held)),
         ]
-        body.append(row(held["label"], cells, kind="own" if index == comparison["best"] else ""))
+        body.append(row(value_name(held), cells, kind="own" if index == comparison["best"] else ""))
+    return card(table(heads, body, kind="tight"))
+
+
+def isolation_note(isolation: Mapping[str, Any]) -> str:
+    """What the table's small print means."""
+    tests = {other["test"] for other in isolation["comparison"]["others"]}
     words = (
         "Below each best, between which scores the best of as many trials lies in 95 % of redraws. "
         "A best of more trials is better by number alone, so values are compared at the expected "
-        f"best of {number_of}; below it the mean of the top trials. p: how often shuffling the "
-        "trials between two values gives so large a lead, held to Holm's limits. ○ and ×: trials "
-        "that may not be chosen, as marked in the plot."
+        "best of equally many; below it the mean of the top trials. Behind: by how much, and "
+        "between which leads 95 % of redraws lie. A lead is decided where all of them are above "
+        "nothing and p is small enough for the number of values (Holm's limits). "
     )
-    return card(table(heads, body, kind="tight") + note(words))
+    told = {
+        "paired t": "p, paired t: of the differences at the better half of the nuisance points "
+        "that both values share, whose mean is beside it. ",
+        "shuffled trials": "p, shuffled trials: how often exchanging the trials of both values "
+        "gives so large a lead. ",
+    }
+    words += "".join(meaning for test, meaning in told.items() if test in tests)
+    return note(words + "○ and ×: trials that may not be chosen, as marked in the plot.")
 
 
 def _behind(index: int, best: int | None, other: Mapping[str, Any] | None) -> str:
@@ -129,11 +136,15 @@ def _behind(index: int, best: int | None, other: Mapping[str, Any] | None) -> st
         return cell("leads")
     if other is None:
         return cell(NOTHING)
-    between = ""
-    if other["low"] is not None:
-        between = f"{number(other['low'], '+.4f')} to {number(other['high'], '+.4f')}"
+    low, high, gain = (number(other[name], "+.4f") for name in ("low", "high", "gain"))
+    test = f"{other['test']}: {gain}" if other["gain"] is not None else other["test"]
     verdict = "decided" if other["decided"] else "open"
-    return cell(number(abs(other["lead"]), ".4f"), between, f"p {p_equals(other['p'])}, {verdict}")
+    return cell(
+        number(abs(other["lead"]), ".4f"),
+        "" if other["low"] is None else f"{low} to {high}",
+        test,
+        f"p {p_equals(other['p'])}, {verdict}",
+    )
 
 
 def _lost(held: Mapping[str, Any]) -> list[str]:
@@ -148,7 +159,7 @@ def finalists_table(view: StudyView) -> str:
     found = view.analysis["finalists"]
     if not found:
         return ""
-    heads = ["values", f"validation {view.metric}", "seeds", "trials"]
+    heads = ["place", f"validation {view.metric}", "seeds", "trials", "values"]
     body = []
     for index, held in enumerate(found):
         spread = "" if held["sd"] is None else f"± {held['sd']:.4f}"
@@ -157,8 +168,9 @@ def finalists_table(view: StudyView) -> str:
             cell(number(held["mean"], ".4f"), spread),
             cell(len(held["seeds"]), lacking),
             cell(", ".join(map(str, held["trials"]))),
+            cell(view.label(held["trials"][0]), kind="words"),
         ]
-        body.append(row(held["label"], cells, kind="" if index else "own"))
+        body.append(row(index + 1, cells, kind="" if index else "own"))
     return card(table(heads, body) + note("Mean and standard deviation over the seeds."))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hfrun.study.grid import value_label
 from hfrun.study.report.marks import Look, Scale, scale_of
 from hfrun.study.sweep_tables import title
 
@@ -64,6 +65,12 @@ class StudyView:
         """Which scientific value a trial has, by its place among them."""
         return self._places.get(trial)
 
+    def label(self, trial: int) -> str:
+        """What a trial set, in words, with as many digits as are read."""
+        values = self.rows[trial]["values"]
+        return ", ".join(f"{words_of(axis['name'])} {short_value(values[axis['key']])}"
+                         for axis in self.analysis["axes"] if axis["key"] in values)  # fmt: skip
+
     @property
     def leader(self) -> int | None:
         """The best short trial; the plots have no place for the finalists' longer trainings."""
@@ -83,6 +90,21 @@ class StudyView:
     def shown(self, trial: int) -> float | None:
         """Where on the scale of scores a trial is drawn."""
         return self.scale.shown(self.rows[trial]["score"])
+
+
+def words_of(name: str) -> str:
+    """A hyperparameter's name in words; one with its section keeps its dots."""
+    return name.replace("_", " ")
+
+
+def short_value(value: Any) -> str:
+    """A value with three digits, which is as far as a page is read; its run has them all."""
+    return format(value, ".3g") if isinstance(value, float) else value_label(value)
+
+
+def value_name(cell: Mapping[str, Any]) -> str:
+    """A scientific value without its hyperparameter's name; of a combination every value."""
+    return ", ".join(map(value_label, cell["values"].values()))
 
 
 def short(label: str, length: int = _LENGTH) -> str:
