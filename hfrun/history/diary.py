@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HfrunError
-from hfrun.history.entries import as_plain, with_findings
+from hfrun.history.entries import as_plain
 from hfrun.history.folders import DEPTH, is_run, is_study
+from hfrun.history.judged import judged
 from hfrun.history.lineage import in_order
 from hfrun.history.notes import (
     NOTE_FILE,
@@ -84,11 +85,14 @@ def write_history(
 def keep_diary(run: Path) -> Path | None:
     """Write the diary beside a run that has just ended, or say why it could not be written.
 
-    A diary that cannot be written is no reason for a finished training to end with an error.
+    A run within a study, such as the one adopted, is told beside the study.
     """
+    folder = Path(run).resolve().parent
+    while is_study(folder):
+        folder = folder.parent
     try:
-        return write_history(Path(run).resolve().parent)
-    except (HfrunError, OSError) as error:
+        return write_history(folder)
+    except Exception as error:  # no reason for a finished training to end with an error
         announce(f"the diary was not written: {error}")
         return None
 
@@ -160,7 +164,7 @@ def _write(
         entry["note"] = merged(base, page, file)
         if place is not None:
             keep_note(place, entry["note"])
-    ordered = with_findings(in_order(entries.values()), records)
+    ordered = judged(in_order(entries.values(), folder), records)
     lines = [json.dumps(as_plain(entry), ensure_ascii=False, allow_nan=False) for entry in ordered]
     write_text(folder / DATA, "".join(f"{line}\n" for line in lines))
     write_text(folder / PAGE, page_of(ordered, language))

@@ -5,59 +5,16 @@ one that is kept of a run whose folder is gone can be told as before.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hfrun.diagnosis import diagnose
 from hfrun.fold_trainer import is_greater_better
-from hfrun.history.lineage import in_order
 from hfrun.history.numbers import is_figure
 from hfrun.record import Course, RunRecord
-from lob_backtest.progress import announce
 
 # By what the best epoch of a record is told that does not say by what it was chosen.
 _SCORES = ("eval_f1_weighted", "eval_accuracy", "eval_loss")
-
-
-def entries_of(records: Sequence[RunRecord]) -> list[dict[str, Any]]:
-    """The data of each entry, in the order of time; recorded runs come first, as given."""
-    held: dict[str, RunRecord] = {}
-    entries = []
-    for record in records:
-        entry = entry_of(record)
-        while entry["id"] in held:  # two recorded runs of one name
-            entry["id"] += "+"
-        held[entry["id"]] = record
-        entries.append(entry)
-    return with_findings(in_order(entries), held)
-
-
-def with_findings(
-    entries: Sequence[Mapping[str, Any]], records: Mapping[str, RunRecord]
-) -> list[dict[str, Any]]:
-    """The entries with what the diagnosis finds; those without a record keep what they have.
-
-    Args:
-        entries: with their parents.
-        records: by the ids of the entries.
-    """
-    return [
-        {**entry, **_diagnosed(entry, records)} if entry["id"] in records else dict(entry)
-        for entry in entries
-    ]
-
-
-def _diagnosed(
-    entry: Mapping[str, Any], records: Mapping[str, RunRecord]
-) -> dict[str, list[dict[str, Any]]]:
-    parent = records.get((entry.get("parent") or {}).get("id", ""))
-    try:
-        found = diagnose(records[entry["id"]], parent)
-    except Exception as error:  # by a record damaged within; the diary tells of all the others
-        announce(f"{entry['run']}: no diagnosis: {type(error).__name__}: {error}")
-        found = []
-    return {"findings": as_plain([finding.as_dict() for finding in found])}
 
 
 def entry_of(record: RunRecord, *, folder: str | None = None, source: str = "") -> dict[str, Any]:
@@ -78,6 +35,7 @@ def entry_of(record: RunRecord, *, folder: str | None = None, source: str = "") 
         "is_recorded": record.kind == "recorded",
         "status": _status(record),
         "identity": record.run.get("identity"),
+        "data": _fingerprints(record),
         "date": date,
         "ended": _ended(record),
         "command": record.run.get("command"),
@@ -109,10 +67,14 @@ def empty_entry(identifier: str, *, name: str, folder: str | None) -> dict[str, 
         "question": "",
         "stated_parent": None,
         "config": {},
+        "data": [],
         "courses": [],
+        "changes": [],
         "gates": [],
         "test": {},
         "findings": [],
+        "advice": [],
+        "conclusion": "",
         "note": "",
         "gone": False,
     }
@@ -124,15 +86,28 @@ def as_plain(value: Any) -> Any:
         return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_plain(item) for item in value]
+    if isinstance(value, str):  # a path that is no UTF-8 is told as well as can be
+        return value.encode("utf-8", "replace").decode()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return str(value) if isinstance(value, Path) else value
+
+
+def is_study_entry(entry: Mapping[str, Any]) -> bool:
+    """Whether it tells of a study or sweep, not of one run."""
+    return entry["kind"] in ("study", "sweep")
 
 
 def _status(record: RunRecord) -> str:
     if record.kind == "recorded":
         return "recorded"
     return "finished" if record.run.get("verdict") else "unfinished"
+
+
+def _fingerprints(record: RunRecord) -> list[str]:
+    """SHA-256 of the files that it was trained on, as its provenance has them."""
+    held = record.run.get("data") or []
+    return sorted({str(each["sha256"]) for each in held if each.get("sha256")})
 
 
 def _ended(record: RunRecord) -> str | None:

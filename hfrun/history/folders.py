@@ -75,4 +75,6 @@ def _inside(folder: Path) -> list[str]:
 
 def _is_looked_at(entry: "os.DirEntry[str]") -> bool:
     is_left_out = entry.name.startswith((".", "__")) or entry.name in _NO_RUNS
-    return not is_left_out and entry.is_dir(follow_symlinks=False)
+    if is_left_out or not entry.is_dir():
+        return False
+    return not entry.is_symlink() or is_run(Path(entry.path))  # a link to a run has no way back

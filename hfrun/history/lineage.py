@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 # They name a run and say why it was made; none of them changes what is trained.
@@ -10,9 +10,14 @@ NO_CHANGE = ("run.name", "run.output_dir", "run.question", "run.parent", "run.di
 _DATA = ("data.book", "data.source", "data.train", "dataset")
 
 
-def in_order(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The entries in the order of time, each with its parent and what was changed from it."""
-    return link(sorted(entries, key=_time))
+def in_order(entries: Iterable[Mapping[str, Any]], root: Path | str = ".") -> list[dict[str, Any]]:
+    """The entries in the order of time, each with its parent and what was changed from it.
+
+    Args:
+        entries: each with ``id, run, kind, is_recorded, date, folder, config, stated_parent``.
+        root: the folder from which theirs are told.
+    """
+    return _linked(sorted(entries, key=_time), Path(root))
 
 
 def _time(entry: Mapping[str, Any]) -> tuple[int, float]:
@@ -23,20 +28,17 @@ def _time(entry: Mapping[str, Any]) -> tuple[int, float]:
         return (0, 0.0) if entry["is_recorded"] else (2, 0.0)
 
 
-def link(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _linked(entries: Sequence[Mapping[str, Any]], root: Path) -> list[dict[str, Any]]:
     """The entries with ``parent`` and ``changes``.
 
     The parent is the run that ``run.parent`` names, else the latest earlier run over the same
     data: the difference between configs over other data would say nothing.
-
-    Args:
-        entries: in the order of the diary, each with ``id, run, folder, config, stated_parent``.
     """
     linked: list[dict[str, Any]] = []
     for entry in entries:
         stated = entry.get("stated_parent")
         others = [other for other in entries if other["id"] != entry["id"]]
-        parent = _stated(stated, entry, others) if stated else _before(entry, linked)
+        parent = _stated(stated, others, root) if stated else _before(entry, linked)
         linked.append({
             **entry,
             "parent": None if parent is None else {"id": parent["id"], "run": parent["run"]},
@@ -70,38 +72,37 @@ def _same(old: Any, new: Any) -> bool:
 def _before(
     entry: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]
 ) -> Mapping[str, Any] | None:
-    line = _line(entry)
-    return next((other for other in reversed(earlier) if _line(other) == line), None)
+    if entry["kind"] in ("study", "sweep"):
+        return None
+    return next((other for other in reversed(earlier) if _is_comparable(entry, other)), None)
 
 
-def _line(entry: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What runs share that are changed from each other: the study they belong to, and the data."""
-    config = entry["config"]
-    data = [_plain(config[key]) for key in _DATA if config.get(key) is not None]
-    if not data and any(key.startswith("data.book.") for key in config):
-        data = ["synthetic"]
-    is_study = entry["kind"] in ("study", "sweep")
-    return (entry.get("study"), entry["id"] if is_study else None, entry["is_recorded"], *data)
+def _is_comparable(entry: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Runs of one study or of none, over the same files or over those of the same name."""
+    of_both = ("study", "is_recorded")
+    if other["kind"] in ("study", "sweep") or any(
+        entry.get(name) != other.get(name) for name in of_both
+    ):
+        return False
+    same_files = bool(entry.get("data")) and entry.get("data") == other.get("data")
+    return same_files or _data(entry["config"]) == _data(other["config"])
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, list | Mapping) else value
+def _data(config: Mapping[str, Any]) -> list[str]:
+    data = [str(config[key]) for key in _DATA if config.get(key) is not None]
+    is_made = not data and any(key.startswith("data.book.") for key in config)
+    return ["synthetic"] if is_made else data
 
 
 def _stated(
-    stated: str, entry: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
+    stated: str, others: Sequence[Mapping[str, Any]], root: Path
 ) -> Mapping[str, Any] | None:
-    """By its folder as the config wrote it, else by its place in the diary, else by its name."""
-    wanted = PurePath(stated)
-    held = list(others)
-    for names in (
-        lambda other: other["config"].get("run.output_dir"),
-        lambda other: other.get("folder"),
-        lambda other: PurePath(other["folder"]).name if other.get("folder") else None,
-        lambda other: other["run"],
-    ):
-        found = [other for other in held if names(other) and PurePath(str(names(other))) == wanted]
-        if found:
-            return found[-1]
-    same_name = [other for other in held if PurePath(other.get("folder") or "").name == wanted.name]
-    return same_name[-1] if same_name and wanted.name else None
+    """By the folder itself, by the folder as its config wrote it, else by its name."""
+    wanted = Path(stated)
+    found = [other for other in others if other.get("folder")
+             and (root / other["folder"]).resolve() == wanted.resolve()]  # fmt: skip
+    found = found or [
+        other for other in others if Path(str(other["config"].get("run.output_dir"))) == wanted
+    ]
+    found = found or [other for other in others if stated in (other["run"], other.get("folder"))]
+    return found[-1] if found else None

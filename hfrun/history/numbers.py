@@ -86,3 +86,21 @@ def gap_of(epoch: Mapping[str, Any]) -> float | None:
     if not (is_figure(train) and is_figure(evaluation)):
         return None
     return float(Decimal(repr(train)) - Decimal(repr(evaluation)))
+
+
+def span(values: Sequence[float]) -> str:
+    """One figure, or the least and the greatest of several."""
+    if not values:
+        return ""
+    low, high = column([min(values), max(values)])
+    return low if low == high else f"{low} … {high}"
+
+
+def interval(figure: Mapping[str, Any]) -> str:
+    """A figure with its confidence interval, where it has one."""
+    if not is_figure(figure.get("value")):
+        return ""
+    text = shown(figure["value"])
+    if is_figure(figure.get("low")) and is_figure(figure.get("high")):
+        text += f" \\[{shown(figure['low'])}, {shown(figure['high'])}\\]"
+    return text

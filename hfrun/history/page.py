@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from hfrun.fold_trainer import is_greater_better
-from hfrun.history.entries import best_row
+from hfrun.history.conclusion import conclusion
+from hfrun.history.entries import is_study_entry
 from hfrun.history.notes import block
-from hfrun.history.numbers import counted, gap_of, is_figure, shown
+from hfrun.history.numbers import counted, is_figure, shown
 from hfrun.history.tables import (
     anchor,
     changes_table,
@@ -16,7 +16,6 @@ from hfrun.history.tables import (
     epochs_table,
     findings_table,
     gates_table,
-    interval,
     shown_setting,
 )
 from hfrun.history.text import code, escaped
@@ -24,7 +23,7 @@ from hfrun.history.words import WORDS, Language
 
 Words = Mapping[str, str]
 MARK = "<!-- hfrun:history "
-_AT_BEST = ("eval_loss", "eval_accuracy", "eval_f1_weighted", "train_accuracy")
+_ROUNDING = 1e-6  # of epochs, which the Trainer counts in fractions
 
 
 def page_of(entries: Sequence[Mapping[str, Any]], language: Language) -> str:
@@ -57,7 +56,7 @@ def _title(entry: Mapping[str, Any], *, is_alone: bool) -> str:
     """The run's name; with its folder where others have that name too."""
     folder = entry.get("folder")
     name = escaped(entry["run"])
-    return name if is_alone or not folder else f"{name} ({escaped(folder)})"
+    return name if is_alone or folder in (None, entry["run"]) else f"{name} ({escaped(folder)})"
 
 
 def language_of(page: str) -> Language | None:
@@ -80,7 +79,7 @@ def _entry(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> 
         _titled(
             words["findings"], findings_table(entry["findings"], words) if entry["findings"] else ""
         ),
-        _titled(words["conclusion"], conclusion(entry, by_id, words)),
+        _titled(words["conclusion"], conclusion(entry, _parent(entry, by_id), words)),
         _titled(words["next"], _bullets(_advice(entry["findings"]))),
         _titled(words["note"], block(entry["id"], entry["note"])),
     ]
@@ -89,9 +88,11 @@ def _entry(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> 
 
 def _advice(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     """What to try next, each once, the gravest finding's first."""
-    told = {escaped(each["next_experiment"]): code(each["rule"]) for each in reversed(findings)
-            if each.get("next_experiment")}  # fmt: skip
-    return [f"{rule}: {text}" for text, rule in reversed(told.items())]
+    told: dict[str, str] = {}
+    for finding in findings:
+        if finding.get("next_experiment"):
+            told.setdefault(escaped(finding["next_experiment"]), code(finding["rule"]))
+    return [f"{rule}: {text}" for text, rule in told.items()]
 
 
 def _titled(title: str, body: str) -> str:
@@ -130,7 +131,7 @@ def _place(entry: Mapping[str, Any], words: Words) -> str:
     if folder is None:
         return ""
     text = code(folder)
-    inside = "study" if _is_study(entry) else "report"
+    inside = "study" if is_study_entry(entry) else "report"
     if entry.get("has_page") and not entry.get("gone"):
         target = quote(f"{folder}/{inside}/report.html")
         text += f"{words['open']}[{words['page']}]({target}){words['close']}"
@@ -138,23 +139,25 @@ def _place(entry: Mapping[str, Any], words: Words) -> str:
 
 
 def _changes(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
-    if _is_study(entry) or not entry["config"]:
+    if is_study_entry(entry) or not entry["config"]:
         return ""
-    parent = entry.get("parent")
+    parent = _parent(entry, by_id)
     if parent is None:
         stated = entry.get("stated_parent")
         return words["no_such_parent"].format(parent=code(stated)) if stated else words["first"]
-    held = by_id.get(parent["id"])
-    link = f"[{held['number']}. {held['title']}](#{anchor(held)})" if held else (
-        escaped(parent["run"]))  # fmt: skip
+    link = f"[{parent['number']}. {parent['title']}](#{anchor(parent)})"
     title = f"### {words['changed']}{words['colon'] if words['colon'] != ': ' else ' '}{link}"
     body = changes_table(entry["changes"], words) if entry["changes"] else words["nothing_changed"]
     return f"{title}\n\n{body}"
 
 
+def _parent(entry: Mapping[str, Any], by_id: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return by_id.get((entry.get("parent") or {}).get("id", ""))
+
+
 def _study(entry: Mapping[str, Any], words: Words) -> str:
     """The answer of a study, its trials by how they ended, and what was judged for adoption."""
-    if not _is_study(entry):
+    if not is_study_entry(entry):
         return ""
     counts = [f"{count} {words.get(status, escaped(status))}" for status, count in
               (entry.get("trials") or {}).items()]  # fmt: skip
@@ -188,12 +191,8 @@ def _best_trial(best: Mapping[str, Any], words: Words) -> str:
     )
 
 
-def _is_study(entry: Mapping[str, Any]) -> bool:
-    return entry["kind"] in ("study", "sweep")
-
-
 def _epochs(entry: Mapping[str, Any], words: Words) -> str:
-    if _is_study(entry) or entry["status"] == "unreadable":
+    if is_study_entry(entry) or entry["status"] == "unreadable":
         return ""
     return _titled(words["epochs"], epochs_table(entry, words) or words["no_epochs"])
 
@@ -226,75 +225,5 @@ def _end(entry: Mapping[str, Any], course: Mapping[str, Any], words: Words) -> s
     trained = course.get("epochs_trained")
     if trained is None or not is_figure(planned):
         return ""
-    word = "ran_all" if trained >= planned else "ended_at"
+    word = "ran_all" if trained >= planned - _ROUNDING else "ended_at"
     return words[word].format(count=counted(trained), planned=counted(planned))
-
-
-def conclusion(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> str:
-    """What came of it, in one sentence; every number in it stands in the log."""
-    if _is_study(entry) or entry["status"] == "unreadable":
-        return ""
-    told = [*_best_words(entry, by_id, words), *_test_words(entry, words)]
-    if entry.get("verdict"):
-        verdict = words.get(str(entry["verdict"]), escaped(entry["verdict"]))
-        told.append(words["verdict_is"].format(verdict=f"**{verdict}**"))
-    failed = [escaped(gate["name"]) for gate in entry["gates"] if gate.get("passed") is False]
-    if failed:
-        told.append(words["gates_failed"].format(gates=words["and"].join(failed)))
-    text = words["semicolon"].join(told) or words["no_figures"]
-    return text[0].upper() + text[1:] + words["stop_mark"]
-
-
-def _best_words(entry: Mapping[str, Any], by_id: Mapping[str, Any], words: Words) -> list[str]:
-    bests = [course["best"] for course in entry["courses"]
-             if course.get("best") and is_figure(course["best"].get("value"))]  # fmt: skip
-    if not bests:
-        return []
-    metric = _named(bests[0]["by"], words)
-    if len(bests) > 1:
-        values = [best["value"] for best in bests]
-        epochs = words["and"].join(counted(best["epoch"]) for best in bests)
-        among = words["best_among"].format(
-            epochs=epochs,
-            metric=metric,
-            count=len(bests),
-            low=shown(min(values)),
-            high=shown(max(values)),
-        )
-        return [among]
-    best = bests[0]
-    told = words["best_is"].format(
-        epoch=counted(best["epoch"]), metric=metric, value=shown(best["value"])
-    )
-    told += _against(best, by_id.get((entry.get("parent") or {}).get("id", "")), words)
-    row = next(best_row(course) for course in entry["courses"] if course.get("best"))
-    figures = [f"{words[name]} {shown(row[name])}" for name in _AT_BEST
-               if is_figure(row.get(name)) and name != best["by"]]  # fmt: skip
-    gap = row.get("train_eval_gap", gap_of(row))
-    if gap is not None:
-        name = "train_eval_gap" if "train_eval_gap" in row else "gap_computed"
-        figures.append(f"{words[name]} {shown(gap)}")
-    at_best = words["at_best"].format(figures=words["and"].join(figures))
-    return [told, at_best] if figures else [told]
-
-
-def _against(best: Mapping[str, Any], parent: Mapping[str, Any] | None, words: Words) -> str:
-    """Whether it is better than the parent's by the same metric, with the parent's number."""
-    courses = (parent or {}).get("courses") or []
-    other = (courses[0].get("best") or {}) if len(courses) == 1 else {}
-    if parent is None or other.get("by") != best["by"] or not is_figure(other.get("value")):
-        return ""
-    better = (best["value"] > other["value"]) == is_greater_better(best["by"])
-    word = "equal" if best["value"] == other["value"] else "better" if better else "worse"
-    told = words[word].format(parent=parent["title"], old=shown(other["value"]))
-    return f"{words['and']}{told}"
-
-
-def _test_words(entry: Mapping[str, Any], words: Words) -> list[str]:
-    names = ("accuracy", "f1_weighted")
-    found = [(name, interval(entry["test"].get(name) or {})) for name in names]
-    return [words[f"test_{name}"] + f" {text}" for name, text in found if text]
-
-
-def _named(metric: str, words: Words) -> str:
-    return words.get(metric) or code(metric)

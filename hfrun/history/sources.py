@@ -8,6 +8,7 @@ from typing import Any
 from hfrun.errors import HfrunError
 from hfrun.history.entries import as_plain, empty_entry, entry_of
 from hfrun.history.folders import is_run, is_study, run_folders, study_folders
+from hfrun.history.page import page_of
 from hfrun.history.studies import study_entry
 from hfrun.record import RunRecord, read_record, read_recorded
 
@@ -81,6 +82,7 @@ def _run(path: Path, folder: Path, study: Path | None) -> Pair:
     try:
         record = read_record(path)
         entry = entry_of(record, folder=place)
+        page_of([entry], "en")  # what cannot be told is found out here
     except Exception as error:  # damaged in any way: a diary of many runs must not end by one
         entry, record = _unreadable(place, error), None
     if study is not None:
@@ -91,7 +93,9 @@ def _run(path: Path, folder: Path, study: Path | None) -> Pair:
 def _study(path: Path, folder: Path) -> Pair:
     place = _place(path, folder)
     try:
-        return as_plain(study_entry(path, place=place)), None
+        entry: dict[str, Any] = as_plain(study_entry(path, place=place))
+        page_of([entry], "en")
+        return entry, None
     except Exception as error:  # as above
         return {**_unreadable(place, error), "id": f"{place}@study", "kind": "study"}, None
 
@@ -100,7 +104,8 @@ def _unreadable(place: str, error: Exception) -> dict[str, Any]:
     told = str(error) if isinstance(error, HfrunError) else f"{type(error).__name__}: {error}"
     problem = told.replace(f"{Path.cwd()}/", "")
     entry = empty_entry(f"{place}@", name=Path(place).name, folder=place)
-    return {**entry, "status": "unreadable", "problem": problem}
+    plain: dict[str, Any] = as_plain({**entry, "status": "unreadable", "problem": problem})
+    return plain
 
 
 def _place(path: Path, folder: Path) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.history.entries import best_row, figures_at_best
-from hfrun.history.numbers import NOTHING, column, counted, gap_of, is_figure, shown
+from hfrun.history.numbers import NOTHING, column, counted, gap_of, interval, shown, span
 from hfrun.history.text import code, escaped
 
 Words = Mapping[str, str]
@@ -18,6 +18,7 @@ _COMPARED = ("train_loss", "eval_loss", "train_accuracy", "eval_accuracy", "eval
              "train_eval_gap")  # fmt: skip
 _TESTED = ("accuracy", "f1_weighted")
 _MOST_CHANGES, _LONGEST_VALUE = 30, 160
+_MOST_COMPARED, _SHORT_VALUE = 3, 24  # in the comparison of all runs
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -146,14 +147,15 @@ def comparison_table(entries: Sequence[Mapping[str, Any]], words: Words) -> str:
     rows = [(entry, _compared(entry)) for entry in entries]
     names = [*_COMPARED, *(f"test_{name}" for name in _TESTED)]
     names = [name for name in names if any(row.get(name) for _, row in rows)]
-    head = [words["run"], words["date"], words["best_epoch"], *(words[name] for name in names)]
+    head = [words[name] for name in ("run", "date", "change", "best_epoch", *names)]
     lines = [
-        [_link(entry), (entry.get("date") or "")[:10] or NOTHING, _best_epochs(entry, words)]
+        [_link(entry), (entry.get("date") or "")[:10] or NOTHING, _changed(entry)]
+        + [_best_epochs(entry, words)]
         + [row.get(name) or NOTHING for name in names]
         + [_outcome(entry, words)]
         for entry, row in rows
     ]
-    return aligned([*head, words["verdict"]], lines, left=2)
+    return aligned([*head, words["verdict"]], lines, left=3)
 
 
 def anchor(entry: Mapping[str, Any]) -> str:
@@ -165,29 +167,23 @@ def _link(entry: Mapping[str, Any]) -> str:
     return f"[{entry['title']}](#{anchor(entry)})"
 
 
+def _changed(entry: Mapping[str, Any]) -> str:
+    """The first changes against the parent, by the last words of their keys."""
+    told = []
+    for change in entry["changes"][:_MOST_COMPARED]:
+        value = change.get("new", NOTHING)
+        if isinstance(value, list | Mapping) or len(shown_setting(value)) > _SHORT_VALUE:
+            value = "…"
+        told.append(f"{escaped(change['key'].rpartition('.')[2])} {escaped(shown_setting(value))}")
+    left = len(entry["changes"]) - len(told)
+    return "; ".join([*told, f"+{left}"] if left > 0 else told) or NOTHING
+
+
 def _compared(entry: Mapping[str, Any]) -> dict[str, str]:
     found = {name: span(figures_at_best(entry, name)) for name in _COMPARED}
     for name in _TESTED:
         found[f"test_{name}"] = interval((entry["test"].get(name)) or {})
     return found
-
-
-def span(values: Sequence[float]) -> str:
-    """One figure, or the least and the greatest of several."""
-    if not values:
-        return ""
-    low, high = column([min(values), max(values)])
-    return low if low == high else f"{low} … {high}"
-
-
-def interval(figure: Mapping[str, Any]) -> str:
-    """A figure with its confidence interval, where it has one."""
-    if not is_figure(figure.get("value")):
-        return ""
-    text = shown(figure["value"])
-    if is_figure(figure.get("low")) and is_figure(figure.get("high")):
-        text += f" \\[{shown(figure['low'])}, {shown(figure['high'])}\\]"
-    return text
 
 
 def _best_epochs(entry: Mapping[str, Any], words: Words) -> str:

@@ -1,5 +1,6 @@
 """Text of others in Markdown: it shows as itself, in a sentence, a cell or a heading."""
 
+import html
 import re
 from typing import Any
 
@@ -16,6 +17,16 @@ def escaped(value: Any) -> str:
     'a\\|b \\_i\\_ eval_loss \\~x\\~'
     """
     return _EMPHASIS.sub(lambda found: f"\\{found[0]}", markdown.escaped(value))
+
+
+def unescaped(markdown_text: str) -> str:
+    r"""Our own Markdown as plain text.
+
+    >>> unescaped(r"**fail** \[0.1, 0.2\] &lt; `x`")
+    'fail [0.1, 0.2] < x'
+    """
+    plain = re.sub(r"(?<!\\)(\*\*|`+)", "", markdown_text)
+    return html.unescape(re.sub(r"\\(.)", r"\1", plain))
 
 
 def code(value: Any) -> str:

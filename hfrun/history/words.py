@@ -16,6 +16,7 @@ _EN = {
     "comparison_made": "Of each run the figures at its best epoch; of several folds, the least and "
     "the greatest. The test part is judged once, and nothing is chosen by it.",
     "run": "run",
+    "change": "changed",
     "date": "date",
     "epoch": "epoch",
     "fold": "fold",
@@ -56,7 +57,7 @@ _EN = {
     "gone": "its folder is gone; told from history.jsonl",
     "changed": "Changed against",
     "nothing_changed": "nothing in the config",
-    "first": "The first run over this data.",
+    "first": "No earlier run over this data.",
     "no_such_parent": "run.parent names {parent}, which is not in this diary.",
     "key": "key",
     "old": "old",
@@ -135,6 +136,7 @@ _ZH = {
     "comparison_made": "各次執行在最佳輪次的數值；有多折時列出最小值與最大值。"
     "測試集只評估一次，不用來做任何選擇。",
     "run": "執行",
+    "change": "變更",
     "date": "日期",
     "epoch": "輪次",
     "fold": "折",
@@ -175,7 +177,7 @@ _ZH = {
     "gone": "資料夾已不存在；內容取自 history.jsonl",
     "changed": "相較於下列執行的變更",
     "nothing_changed": "設定沒有變更",
-    "first": "此資料上的第一次執行。",
+    "first": "此資料沒有更早的執行。",
     "no_such_parent": "run.parent 指向 {parent}，但此日誌中沒有這次執行。",
     "key": "設定項",
     "old": "舊值",

@@ -53,6 +53,11 @@ def test_an_entry_holds_what_the_log_holds(tmp_path: Path) -> None:
     [course] = entry["courses"]
     assert course["epochs"] == [{**epoch, "learning_rate": 1e-5} for epoch in EPOCHS]
     assert course["best"] == {"epoch": 2.0, "by": "eval_accuracy", "value": 0.53125}
+    assert entry["conclusion"] == (
+        "Best epoch 2 by eval accuracy 0.53125; there eval loss 0.95, train accuracy 0.625, gap "
+        "0.09375; test accuracy 0.5025 [0.4875, 0.5175]; verdict fail; failed gates: grad_norm."
+    )
+    assert entry["advice"] == [each["next_experiment"] for each in entry["findings"]]
     assert entry["test"] == {"accuracy": {"value": 0.5025, "low": 0.4875, "high": 0.5175}}
 
 
@@ -399,6 +404,40 @@ def test_a_study_tells_its_answer_and_what_was_refused(tmp_path: Path) -> None:
     told = entry_of_page(page_in(tmp_path), "dropout")
     assert "\n- not decided: 0.51 \\| 0.5\n- widen the bound\n" in told
     assert "\n- **refused**: the gain 0.01 is within the spread\n" in told
+
+
+def test_the_diary_of_an_adopted_run_lies_beside_its_study(tmp_path: Path) -> None:
+    run = write_run(study_in(tmp_path / "runs" / "sweep") / "adopted", day=9)
+    assert keep_diary(run) == tmp_path / "runs" / "HISTORY.md"
+    assert [each["run"] for each in read_history(tmp_path / "runs")] == ["adopted", "dropout"]
+
+
+@pytest.mark.parametrize("gates", ["[3]", '[{"passed": false}]', '{"name": "x"}'])
+def test_a_report_in_another_form_breaks_one_entry_alone(tmp_path: Path, gates: str) -> None:
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b", day=2)
+    (tmp_path / "b" / "report" / "report.json").write_text(f'{{"gates": {gates}}}')
+    write_history(tmp_path)
+    assert states(tmp_path) == {"a": "finished", "b": "unreadable"}
+
+
+def test_a_name_that_is_no_text_is_told_as_well_as_can_be(tmp_path: Path) -> None:
+    write_run(tmp_path / "a")
+    path = tmp_path / "a" / "run.json"
+    path.write_text(path.read_text().replace('"hfrun train a"', '"hfrun train \\udcff \\u0000"'))
+    write_history(tmp_path)
+    assert [each["command"] for each in read_history(tmp_path)] == ["hfrun train ? \0"]
+
+
+def test_runs_over_the_same_file_by_another_path_are_compared(tmp_path: Path) -> None:
+    for day, name in enumerate(("a", "b"), start=1):
+        write_run(tmp_path / name, day=day, data__train=f"/{name}/train.txt")
+        path = tmp_path / name / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"data": [{"sha256": "f00"}]}))
+    write_history(tmp_path)
+    assert read_history(tmp_path)[1]["changes"] == [
+        {"key": "data.train", "old": "/a/train.txt", "new": "/b/train.txt"}
+    ]
 
 
 def test_a_diary_inside_a_run_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ def entry(name: str, date: str | None = None, **held: Any) -> dict[str, Any]:
 
 
 def parents(entries: list[dict[str, Any]]) -> dict[str, str | None]:
-    return {each["run"]: each["parent"] and each["parent"]["run"] for each in in_order(entries)}
+    return {
+        each["run"]: each["parent"] and each["parent"]["run"] for each in in_order(entries, "diary")
+    }
 
 
 def test_the_parent_is_the_run_before_over_the_same_data() -> None:
@@ -40,13 +42,14 @@ def test_a_stated_parent_is_found_by_folder_or_name_and_else_there_is_none() -> 
         entry("b", "2026-01-02T00:00:00+00:00"),
         entry("by_folder", "2026-01-03T00:00:00+00:00", parent="runs/a"),
         entry("by_other_path", "2026-01-04T00:00:00+00:00", parent="/elsewhere/runs/b/"),
+        entry("by_place", "2026-01-04T12:00:00+00:00", parent="diary/../diary/b/"),
         entry("by_name", "2026-01-05T00:00:00+00:00", parent="by_folder"),
         entry("gone", "2026-01-06T00:00:00+00:00", parent="runs/nowhere"),
         entry("itself", "2026-01-07T00:00:00+00:00", parent="itself"),
     ]
     assert parents(entries) == {
-        "a": None, "b": "a", "by_folder": "a", "by_other_path": "b", "by_name": "by_folder",
-        "gone": None, "itself": None,
+        "a": None, "b": "a", "by_folder": "a", "by_other_path": None, "by_place": "b",
+        "by_name": "by_folder", "gone": None, "itself": None,
     }  # fmt: skip
 
 
