@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(adoption.outcome, indent=2))
     else:
-        print(adoption_text(adoption.outcome, adoption.folder))
+        print(adoption_text(adoption.outcome))
     return EXIT_DONE
 
 
-def adoption_text(outcome: Mapping[str, Any], folder: Path) -> str:
+def adoption_text(outcome: Mapping[str, Any]) -> str:
     """The answer, the scores of both by seed, what changes, and what follows."""
     verdict = "adopted" if outcome["verdict"] == "adopt" else "refused"
     lines = [f"{verdict}: trial {outcome['candidate']} of {outcome['study']}; {outcome['reason']}"]
@@ -80,8 +80,8 @@ def adoption_text(outcome: Mapping[str, Any], folder: Path) -> str:
     ]
     if outcome["not_ended"]:
         lines += [f"{outcome['not_ended']} trials of the study have not ended yet"]
-    if outcome["adopted"] is not None:
-        lines += [f"go on with {folder / outcome['adopted']}"]
+    if outcome["command"] is not None:
+        lines += [f"go on with: {outcome['command']}"]
     else:
         lines += [f"the incumbent stays; its next study has backtest.trials={outcome['trials']}"]
     return "\n".join(lines)

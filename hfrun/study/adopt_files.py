@@ -24,7 +24,7 @@ def adopted_yaml(
     candidate: Mapping[str, Any],
     *,
     trials: int,
-    parent: str | None,
+    parent: str,
     reason: str,
 ) -> str:
     """The adopted config with every default filled in, ready to be run in a folder of its own.
@@ -33,7 +33,7 @@ def adopted_yaml(
         raw: the study's config: name, seed, hub, gates and backtest are its own.
         candidate: the config that was adopted.
         trials: how many were made before this one was chosen; goes to ``backtest.trials``.
-        parent: folder of the run that it was changed from.
+        parent: folder of a run of the incumbent, for the diary to tell what changed.
         reason: why, told above it.
     """
     made = copy.deepcopy(dict(candidate))
@@ -41,8 +41,7 @@ def adopted_yaml(
     run = dict(raw.get("run") or {})
     question = run.get("question") or (raw.get("study") or {}).get("question") or ""
     folder = str(Path(run["output_dir"]) / "adopted")
-    made["run"] = {**run, "output_dir": folder, "question": question,
-                   "parent": parent or run.get("parent")}  # fmt: skip
+    made["run"] = {**run, "output_dir": folder, "question": question, "parent": parent}
     if isinstance(made.get("backtest"), dict):
         made["backtest"]["trials"] = trials
     text = effective_yaml(config_from(made, source=ADOPTED))

@@ -34,6 +34,7 @@ from hfrun.study.candidate import (
 from hfrun.study.paired_runs import Arm, Pairs, Runner, train_pairs
 from hfrun.study.paired_test import adoption_rates, looks_of
 from hfrun.study.plan import stretched
+from hfrun.study.score import Score, score_of
 from hfrun.study.study_data import StudyData, StudyTrial
 from hfrun.study.trials import run_trial
 from hfrun.study_config import StudyConfig
@@ -91,12 +92,20 @@ def adopt(
         check_same_data(changed, data, incumbent=str(incumbent))
     work = folder / "adoption"
     work.mkdir(parents=True, exist_ok=True)
+    score = Score(
+        metric=data.metric,
+        higher_is_better=data.higher_is_better,
+        constraints=score_of(config).constraints,
+    )
     with sole_use(work, what="another adoption"):
-        pairs = _trained(arms, changed, data, study, run)
+        pairs = _trained(arms, changed, data, score, study, run)
         outcome = _outcome(raw, data, group, arms, changed, pairs)
         outcome["incumbent"] = "the config itself" if incumbent is None else str(incumbent)
         if outcome["verdict"] == "adopt":
-            outcome["adopted"] = _write_adopted(raw, arms[1], outcome, folder, incumbent)
+            parent = incumbent or arms[0].run_folder(outcome["seeds"][0])
+            outcome["adopted"] = _write_adopted(raw, arms[1], outcome, folder, parent)
+            kind = "walk-forward" if raw.get("walk_forward") else "train"
+            outcome["command"] = f"hfrun {kind} {folder / outcome['adopted']}"
         write_adoption(outcome, folder / "study")
     return Adoption(folder=folder, outcome=outcome)
 
@@ -175,6 +184,7 @@ def _trained(
     arms: tuple[Arm, Arm],
     changed: Mapping[str, Any],
     data: StudyData,
+    score: Score,
     study: StudyConfig,
     run: Runner,
 ) -> Pairs | None:
@@ -185,8 +195,7 @@ def _trained(
     announce(f"{arms[1].name} of {data.name} against the incumbent, of which it changes {told}")
     return train_pairs(
         *arms,
-        metric=data.metric,
-        higher_is_better=data.higher_is_better,
+        score=score,
         kind="walk-forward" if study.folds else "train",
         plan=study.adoption,
         run=run,
@@ -221,6 +230,7 @@ def _outcome(
         **trials_behind(raw, data),
         "not_ended": sum(not trial.has_ended for trial in data.trials),
         "adopted": None,
+        "command": None,
         "provenance": program_facts(),
     }
 
@@ -228,7 +238,8 @@ def _outcome(
 def _figures(pairs: Pairs | None) -> dict[str, Any]:
     """The scores of both by seed, and over the seeds by fold; what was decided by them."""
     if pairs is None:
-        return {"seeds": [], "scores": {}, "folds": [], "parameters": {}, "decision": None}
+        return {"seeds": [], "scores": {}, "folds": [], "parameters": {}, "constraints": [],
+                "decision": None}  # fmt: skip
     both = {"incumbent": pairs.incumbent, "candidate": pairs.candidate}
     by_fold = [[fmean(fold) for fold in zip(*scores, strict=True)] for scores in both.values()]
     # a candidate that diverged with its first seed has none
@@ -239,6 +250,7 @@ def _figures(pairs: Pairs | None) -> dict[str, Any]:
         "folds": folds if len(folds) > 1 else [],
         "diverged": {name: list(seeds) for name, seeds in pairs.diverged.items()},
         "parameters": dict(pairs.parameters),
+        "constraints": [dict(each) for each in pairs.constraints],
         "decision": None if pairs.decision is None else pairs.decision.as_dict(),
     }
 
@@ -248,13 +260,13 @@ def _write_adopted(
     arm: Arm,
     outcome: Mapping[str, Any],
     folder: Path,
-    incumbent: Path | None,
+    parent: Path,
 ) -> str:
     text = adopted_yaml(
         raw,
         arm.raw,
         trials=outcome["trials"],
-        parent=None if incumbent is None else str(incumbent),
+        parent=str(parent),
         reason=f"{arm.name} of {outcome['study']}: {outcome['reason']}",
     )
     write_text(folder / "study" / ADOPTED, text)

@@ -14,6 +14,7 @@ from typing import Any
 from hfrun.errors import HfrunError
 from hfrun.study.costs import parameters_of
 from hfrun.study.paired_test import Decision, decide, looks_of
+from hfrun.study.score import Score
 from hfrun.study.trials import Kind, Trial, TrialResult
 from hfrun.study_config import AdoptionConfig
 from lob_backtest.progress import announce
@@ -37,6 +38,9 @@ class Arm:
     folder: Path
     number: int = -1
 
+    def run_folder(self, seed: int) -> Path:
+        return self.folder / f"seed-{seed:04d}"
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
@@ -49,6 +53,7 @@ class Pairs:
         diverged: ``{"incumbent": seeds, "candidate": seeds}`` whose loss was no longer finite.
         parameters: of each, where the model's files are here.
         decision: None where the candidate diverged.
+        constraints: of the candidate, ``{name, limit, met, of}``: with how many seeds it met each.
     """
 
     seeds: tuple[int, ...]
@@ -57,13 +62,25 @@ class Pairs:
     diverged: Mapping[str, Sequence[int]]
     parameters: Mapping[str, int | None]
     decision: Decision | None
+    constraints: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def verdict(self) -> str:
-        return "refuse" if self.decision is None else self.decision.verdict
+        """A better score is no use where the candidate breaks a constraint with most seeds."""
+        return "refuse" if self.decision is None or self._broken else self.decision.verdict
 
     @property
     def reason(self) -> str:
+        broken = [f"{each['name']} keeps to its limit {each['limit']} with {each['met']} of "
+                  f"{each['of']} seeds alone" for each in self._broken]  # fmt: skip
+        return "; but ".join([self._of_scores, *broken])
+
+    @property
+    def _broken(self) -> list[Mapping[str, Any]]:
+        return [each for each in self.constraints if 2 * each["met"] < each["of"]]
+
+    @property
+    def _of_scores(self) -> str:
         if self.decision is None:
             return f"the candidate diverged with seed {self.diverged['candidate'][0]}"
         seeds = ", ".join(map(str, self.diverged["incumbent"]))
@@ -75,8 +92,7 @@ def train_pairs(
     incumbent: Arm,
     candidate: Arm,
     *,
-    metric: str,
-    higher_is_better: bool,
+    score: Score,
     kind: Kind,
     plan: AdoptionConfig,
     run: Runner,
@@ -86,8 +102,7 @@ def train_pairs(
     Args:
         incumbent: the one in use.
         candidate: the one that may take its place.
-        metric: validation figure of the chosen checkpoint.
-        higher_is_better: of the metric.
+        score: of the chosen checkpoint on the validation part, and its constraints.
         kind: of every run.
         plan: seeds, looks and level.
         run: makes one training, or reads that which is there.
@@ -106,11 +121,11 @@ def train_pairs(
         if new[-1].status == "diverged":
             break
         if pairs in looks:
-            found = _pairs(old, new, metric, higher_is_better, plan)
+            found = _pairs(old, new, score, plan)
             announce(f"  {found.verdict.replace('_', ' ')}: {found.reason}")
             if found.verdict != "more_seeds":
                 return found
-    return _pairs(old, new, metric, higher_is_better, plan)
+    return _pairs(old, new, score, plan)
 
 
 def _due(pairs: int, looks: Sequence[int]) -> str:
@@ -120,7 +135,7 @@ def _due(pairs: int, looks: Sequence[int]) -> str:
 
 
 def _trained(arm: Arm, seed: int, kind: Kind, run: Runner) -> TrialResult:
-    folder = arm.folder / f"seed-{seed:04d}"
+    folder = arm.run_folder(seed)
     result = run(arm.raw, Trial(number=arm.number, values={}, seed=seed, folder=folder, kind=kind))
     if result.status in ("failed", "pruned"):
         raise HfrunError(
@@ -133,16 +148,14 @@ def _trained(arm: Arm, seed: int, kind: Kind, run: Runner) -> TrialResult:
 def _pairs(
     old: Sequence[TrialResult],
     new: Sequence[TrialResult],
-    metric: str,
-    higher_is_better: bool,
+    score: Score,
     plan: AdoptionConfig,
 ) -> Pairs:
     diverged = {
         "incumbent": [result.seed for result in old if result.status == "diverged"],
         "candidate": [result.seed for result in new if result.status == "diverged"],
     }
-    before = _scores(old, metric, higher_is_better)
-    after = _scores(new, metric, higher_is_better)
+    before, after = _scores(old, score), _scores(new, score)
     parameters = {"incumbent": _parameters(old[0]), "candidate": _parameters(new[0])}
     decision = None
     if not diverged["candidate"]:
@@ -154,7 +167,7 @@ def _pairs(
         decision = decide(
             before,
             after,
-            higher_is_better=higher_is_better,
+            higher_is_better=score.higher_is_better,
             level=plan.level,
             seeds=plan.seeds,
             most_seeds=plan.most_seeds,
@@ -164,19 +177,34 @@ def _pairs(
     return Pairs(
         seeds=tuple(result.seed for result in old), incumbent=before, candidate=after,
         diverged=diverged, parameters=parameters, decision=decision,
+        constraints=_met(new, score) if decision and decision.verdict == "adopt" else (),
     )  # fmt: skip
 
 
-def _scores(
-    results: Sequence[TrialResult], metric: str, higher_is_better: bool
-) -> tuple[tuple[float, ...], ...]:
+def _met(results: Sequence[TrialResult], score: Score) -> tuple[Mapping[str, Any], ...]:
+    """With how many of its seeds a candidate meets each constraint."""
+    judged = [score.judged(result) for result in results]
+    return tuple(
+        {
+            "name": each[0]["name"],
+            "limit": each[0]["limit"],
+            "met": sum(bool(one["met"]) for one in each),
+            "of": len(each),
+        }
+        for each in zip(*judged, strict=True)
+    )
+
+
+def _scores(results: Sequence[TrialResult], score: Score) -> tuple[tuple[float, ...], ...]:
     """By seed and fold; of one that diverged the worst of the others. None where all diverged."""
-    done = [_score(result, metric) for result in results if result.status == "done"]
+    done = [_score(result, score.metric) for result in results if result.status == "done"]
     if not done:
         return ()
-    pick = min if higher_is_better else max
+    pick = min if score.higher_is_better else max
     worst = tuple(pick(fold) for fold in zip(*done, strict=True))
-    return tuple(_score(result, metric) if result.status == "done" else worst for result in results)
+    return tuple(
+        _score(result, score.metric) if result.status == "done" else worst for result in results
+    )
 
 
 def _score(result: TrialResult, metric: str) -> tuple[float, ...]:

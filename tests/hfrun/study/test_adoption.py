@@ -105,6 +105,7 @@ def test_an_adopted_config_is_ready_to_run_and_owns_to_the_trials_behind_it(tmp_
     assert config.model.config["dropout"] == 0.3
     assert config.training.arguments["learning_rate"] == 1e-3
     assert config.run.output_dir == str(tmp_path / "adopted")
+    assert config.run.parent == str(tmp_path / "adoption" / "incumbent" / "seed-1000")
     assert config.study is None
     assert config.walk_forward is not None
     assert config.hub.repo == "me/model"
@@ -121,7 +122,7 @@ def test_a_study_of_folds_is_adopted_by_walk_forwards_and_told_by_fold(tmp_path:
     assert set(run.kinds) == {"walk-forward"}
     folds = found.outcome["folds"]
     assert [round(fold["incumbent"], 4) for fold in folds] == [0.502, 0.512, 0.522]
-    assert "better in 3 of 3 folds" in adoption_text(found.outcome, tmp_path)
+    assert "better in 3 of 3 folds" in adoption_text(found.outcome)
 
 
 def test_candidates_are_told_apart_from_the_config_by_what_they_change(tmp_path: Path) -> None:
@@ -129,10 +130,10 @@ def test_candidates_are_told_apart_from_the_config_by_what_they_change(tmp_path:
     assert found.outcome["changed"] == {
         "model.config.classifier_dropout": {"from": None, "to": 0.3}
     }
-    text = adoption_text(found.outcome, tmp_path)
+    text = adoption_text(found.outcome)
     assert text.startswith("adopted: trial 1 of fake; the gain is +0.0492 ")
     assert "model.config.classifier_dropout: None -> 0.3" in text
-    assert f"go on with {tmp_path / 'study' / 'adopted.yaml'}" in text
+    assert text.endswith(f"go on with: hfrun train {tmp_path / 'study' / 'adopted.yaml'}")
 
 
 def test_a_candidate_that_is_the_incumbent_is_refused_without_a_training(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_candidate_that_is_the_incumbent_is_refused_without_a_training(tmp_pat
     found = adopt(raw, source="study.yaml", run=run)
     assert (found.outcome["verdict"], run.asked) == ("refuse", [])
     assert found.outcome["reason"] == "its config is the incumbent's"
-    assert "the incumbent stays" in adoption_text(found.outcome, tmp_path)
+    assert "the incumbent stays" in adoption_text(found.outcome)
 
 
 def test_every_judgement_is_kept_once_with_its_reason(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_refusal_leaves_no_config_to_go_on_with(tmp_path: Path) -> None:
     assert found.outcome["verdict"] == "refuse"
     assert found.outcome["adopted"] is None
     assert not (tmp_path / "study" / "adopted.yaml").exists()
-    assert "its next study has backtest.trials=3" in adoption_text(found.outcome, tmp_path)
+    assert "its next study has backtest.trials=3" in adoption_text(found.outcome)
 
 
 def test_the_best_finalists_come_before_a_luckier_short_trial(tmp_path: Path) -> None:
@@ -212,6 +213,22 @@ def test_only_a_trial_within_its_constraints_is_chosen(tmp_path: Path) -> None:
         adopted(tmp_path, run, trials[1:])
 
 
+def test_a_better_score_does_not_pay_for_a_constraint_that_is_broken(tmp_path: Path) -> None:
+    write_study(tmp_path, two_trials())
+    # the candidate's losses are 0.448, 0.45, 0.445, 0.447 and 0.449
+    for limit, met, verdict in ((0.452, 5, "adopt"), (0.4475, 2, "refuse")):
+        raw = study_raw(tmp_path, **PLAN)
+        raw["study"]["score"] = {"constraints": [{"metric": "eval_loss", "at_most": limit}]}
+        found = adopt(raw, source="study.yaml", run=Scores(better_at(0.3, 0.05)))
+        expected = {"name": "eval_loss", "limit": limit, "met": met, "of": 5}
+        assert found.outcome["constraints"] == [expected]
+        assert found.outcome["verdict"] == verdict
+    assert found.outcome["decision"]["verdict"] == "adopt"
+    assert found.outcome["reason"].endswith(
+        "; but eval_loss keeps to its limit 0.4475 with 2 of 5 seeds alone"
+    )
+
+
 def test_the_candidate_is_trained_with_the_config_that_its_trial_left(tmp_path: Path) -> None:
     raw = study_raw(tmp_path, **PLAN)
     trial = tmp_path / "trials" / "001"
@@ -252,7 +269,7 @@ def test_a_candidate_that_diverges_is_refused_at_once(tmp_path: Path) -> None:
     assert found.outcome["verdict"] == "refuse"
     assert found.outcome["reason"] == "the candidate diverged with seed 1001"
     assert len(run.asked) == 4
-    assert "seed 1001" in adoption_text(found.outcome, tmp_path)
+    assert "seed 1001" in adoption_text(found.outcome)
 
 
 def test_an_incumbent_that_diverges_counts_as_its_worst_score(tmp_path: Path) -> None:

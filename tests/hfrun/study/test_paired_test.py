@@ -1,5 +1,6 @@
 """Whether a candidate is better than its seeds are apart: hfrun.study.paired_test."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from hfrun.errors import HfrunError
 from hfrun.study.paired_test import Decision, adoption_rates, decide, look_levels, looks_of
 
+ROOT = Path(__file__).parents[3]
 PLAN: dict[str, Any] = {"level": 0.025, "seeds": 5, "most_seeds": 15}
 ONE_LOOK: dict[str, Any] = {"level": 0.05, "seeds": 3, "most_seeds": 3}
 
@@ -193,3 +195,13 @@ def test_differences_without_spread_are_judged_by_their_number() -> None:
 def test_scores_that_do_not_pair_are_refused(old: Any, new: Any, said: str) -> None:
     with pytest.raises(HfrunError, match=said):
         decided(old, new)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most_seeds", [15, 10])
+def test_the_documented_rates_are_those_of_the_plan(most_seeds: int) -> None:
+    text = (ROOT / "docs" / "adoption.md").read_text(encoding="utf-8")
+    table = text.split(f"study.adoption.most_seeds={most_seeds}`")[1].split("|---:|---:|---:|\n")[1]
+    for gain, line in enumerate(table.split("\n\n")[0].splitlines()):
+        rates = adoption_rates(float(gain), **{**PLAN, "most_seeds": most_seeds})
+        assert line == f"| {gain} | {rates.adopted:.3f} | {rates.pairs:.1f} |"
