@@ -22,7 +22,7 @@ from lob_backtest.errors import ConfigError
 
 Kind = Literal["sobol", "halton", "random", "grid"]
 _MOST_COUNTED = 100_000  # combinations of a grid that is too large
-_MOST_REPEATS = 64  # times the points of a cell that are drawn where drawn values repeat
+_MOST_REPEATS = 256  # points in a row that bring nothing new before all values are gone through
 
 
 def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str, Any]]:
@@ -38,7 +38,9 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
 
     Returns:
         Scientific values and the nuisance ones that are set. No trial twice: there are fewer than
-        ``trials`` where a grid fits in them, or a cell has no more values to try.
+        ``trials`` where the next larger grid does not fit in them, or where a cell has no more
+        values to try (its turns are left unused). With more trials the list begins in the same
+        way; only a grid becomes another one.
 
     Raises:
         ConfigError: fewer trials than cells, or a grid of the listed values alone that the budget
@@ -48,37 +50,52 @@ def design(space: Space, *, trials: int, kind: Kind, seed: int) -> list[dict[str
     Complexity 14 (the scrambling, with a digital shift); Owen (2017), A randomized Halton
     algorithm in R, arXiv:1706.02808.
     """
-    for_points, for_order = np.random.SeedSequence(seed).spawn(2)
+    # numbers, not a SeedSequence: scipy would take new ones from it for every cell
+    for_points, for_order = np.random.SeedSequence(seed).generate_state(2, np.uint64).tolist()
     order = np.random.default_rng(for_order)
-    if kind == "grid":
-        return _grid(space, trials, order)
     cells = space.cells()
     if trials < len(cells):
         raise ConfigError(
             f"study.budget.trials={trials}: there are {len(cells)} combinations of scientific "
             "values, and each needs a trial; raise it, or leave out values"
         )
+    if kind == "grid":
+        return _grid(space, trials, order)
     share = -(-trials // len(cells))
-    drawn: list[set[str]] = [set() for _ in cells]
-    found: list[dict[str, Any]] = []
-    ahead = sequence(len(space.nuisance), kind=kind, seed=for_points, first=share)
-    few = itertools.islice(ahead, share * _MOST_REPEATS)
-    for point in itertools.chain(few, every_point(space.nuisance)):
-        for index in order.permutation(len(cells)):
-            values = space.values(cells[index], point)
-            if len(drawn[index]) < share and canonical(values) not in drawn[index]:
-                drawn[index].add(canonical(values))
-                found.append(values)
-        if all(len(each) >= share for each in drawn):
-            break
-    return found[:trials]
+    turns = [_of_cell(space, cell, kind=kind, seed=for_points, first=share) for cell in cells]
+    rounds = [
+        [next(turns[index], None) for index in order.permutation(len(cells))] for _ in range(share)
+    ]
+    return [values for one in rounds for values in one if values is not None][:trials]
+
+
+def _of_cell(
+    space: Space,
+    cell: Mapping[str, Any],
+    *,
+    kind: Literal["sobol", "halton", "random"],
+    seed: int,
+    first: int,
+) -> Iterator[dict[str, Any]]:
+    """A cell's trials one after the other, none of them twice, until it has no more values."""
+    drawn: set[str] = set()
+    repeats = 0
+    ahead = sequence(len(space.nuisance), kind=kind, seed=seed, first=first)
+    few = itertools.takewhile(lambda _: repeats < _MOST_REPEATS, ahead)
+    for point in itertools.chain(few, every_point(space, cell)):
+        values = space.values(cell, point)
+        repeats += 1
+        if canonical(values) not in drawn:
+            drawn.add(canonical(values))
+            repeats = 0
+            yield values
 
 
 def sequence(
     dimensions: int,
     *,
     kind: Literal["sobol", "halton", "random"],
-    seed: int | np.random.SeedSequence,
+    seed: int,
     first: int,
 ) -> Iterator[Sequence[float]]:
     """Endless positions ``(D,)``; the same ones however many are ``first`` drawn in one go."""
@@ -90,23 +107,27 @@ def sequence(
         total, drawn = 2 * total, total
 
 
-def every_point(parameters: Sequence[Parameter]) -> Iterator[Sequence[float]]:
-    """A position ``(D,)`` for each combination of values; none where one is continuous."""
-    held = [[] if each.levels is None else range(each.levels) for each in parameters]
-    for places in itertools.product(*held):
-        yield [_middle(parameter, i) for parameter, i in zip(parameters, places, strict=True)]
+def every_point(space: Space, cell: Mapping[str, Any]) -> Iterator[Sequence[float]]:
+    """A position ``(D,)`` for each combination of a cell's values; none if one is continuous.
+
+    Combinations that differ only in what is not set beside the others are there more than once.
+    """
+    reached = {each.key for each in space.reachable(cell)}
+    held = [_middles(each) if each.key in reached else [0.5] for each in space.nuisance]
+    yield from itertools.product(*held)
 
 
-def _middle(parameter: Parameter, place: int) -> float:
-    """The position of the value that has this place among those of a parameter."""
+def _middles(parameter: Parameter) -> list[float]:
+    """The position of each of its values; none where it is continuous."""
     if parameter.values is not None:
-        return parameter.unit(parameter.values[place])
-    assert parameter.low is not None
-    return parameter.unit(parameter.low + place)
+        return [parameter.unit(value) for value in parameter.values]
+    if parameter.levels is None or parameter.low is None:
+        return []
+    return [parameter.unit(parameter.low + place) for place in range(parameter.levels)]
 
 
 def _drawer(
-    dimensions: int, kind: Literal["sobol", "halton", "random"], seed: int | np.random.SeedSequence
+    dimensions: int, kind: Literal["sobol", "halton", "random"], seed: int
 ) -> Callable[[int], npt.NDArray[np.float64]]:
     """A function of n that draws the next n points ``(n, D)``."""
     rng = np.random.default_rng(seed)
