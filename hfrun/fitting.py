@@ -108,12 +108,14 @@ def fit_fold(
         trained.save_pretrained(files.model)
         preprocessing = _preprocessing(config, book, prepared, fold, normalizer, scaler)
         preprocessing.save(files.model)
-        _predict(trained, fold_collator(config, trained, inputs), prepared, fold, files)
+        collator = fold_collator(config, trained, inputs)
+        _predict(trained, collator, prepared, fold, files)
+        train_dev = _train_dev_figures(trained, collator, prepared, fold)
     finally:
         if is_main:
             inputs.remove()
     figures = _figures(trainer, fold, seconds=time.monotonic() - started)
-    write_json(files.folder / "figures.json", figures)
+    write_json(files.folder / "figures.json", {**figures, **train_dev})
 
 
 @contextmanager
@@ -198,6 +200,32 @@ def _predict(
         )
         table = prepared.predictions(fold, part, probability)
         write_predictions(table, files.folder / name)
+
+
+def _train_dev_figures(
+    model: PreTrainedModel, collator: BookCollator, prepared: Prepared, fold: Fold
+) -> dict[str, float]:
+    """Of the block between train and validation, where there is one: unseen, and of train's time.
+
+    What is lost from train to it is variance, what is lost from it to validation is drift.
+    """
+    chosen = fold.train_dev
+    if not chosen.size:
+        return {}
+    probability = predict_probabilities(
+        model,
+        collator,
+        rows=prepared.decisions.rows[chosen],
+        decisions=chosen,
+        label="predicting train-dev",
+    )
+    labels = prepared.labels(fold)[chosen]
+    of_label = np.clip(probability[np.arange(labels.size), labels], 1e-12, 1.0)
+    return {
+        "train_dev_decisions": int(labels.size),
+        "train_dev_accuracy": float((probability.argmax(axis=1) == labels).mean()),
+        "train_dev_cross_entropy": float(-np.log(of_label).mean()),
+    }
 
 
 def fold_normalizer(config: HfrunConfig, book: Book, prepared: Prepared, fold: Fold) -> Normalizer:

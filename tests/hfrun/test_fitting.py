@@ -375,3 +375,17 @@ def test_weights_that_have_seen_what_they_are_judged_on_are_refused(
     later = dataclasses.replace(prepared, folds=(last,))
     assert prepared.decisions.decided_ns[last.validation[0]] > first.train_end_ns
     check_trainable(config, later, levels=LEVELS)
+
+
+def test_a_train_dev_block_is_judged_unseen_and_changes_nothing_else(tmp_path: Path) -> None:
+    book = small_book()
+    config = smoke_config("walk_forward.train_dev=30")
+    files = fit(config, book, tmp_path / "with")
+    figures, fold = files.read_figures(), prepared_for(config, book).folds[0]
+    assert figures["train_dev_decisions"] == len(fold.train_dev) > 20
+    assert set(fold.train_dev).isdisjoint({*fold.train, *fold.validation})
+    right = figures["train_dev_accuracy"] * len(fold.train_dev)
+    assert right == pytest.approx(round(right))
+    assert 0.3 < figures["train_dev_cross_entropy"] < 3
+    without = fit(smoke_config(), book, tmp_path / "without").read_figures()
+    assert not [name for name in without if name.startswith("train_dev")]
