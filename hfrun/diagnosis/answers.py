@@ -23,7 +23,9 @@ def one_answer(course: Course, record: RunRecord) -> Sign | None:
     mcc, accuracy, majority = (
         best.figures.get(name) for name in ("eval_mcc", "eval_accuracy", "eval_majority_accuracy")
     )
-    if mcc != 0 or accuracy is None or majority is None or abs(accuracy - majority) > 1e-9:
+    if mcc != 0 or accuracy is None or majority is None or majority == 1:
+        return None
+    if abs(accuracy - majority) > 1e-9:
         return None
     rate = number(record, "learning_rate")
     return Sign(
@@ -79,7 +81,7 @@ def _classes(record: RunRecord) -> int | None:
     if "data.book" in record.flat_config:
         return 3  # down, flat, up
     names = record.report.get("label_names") or record.flat_config.get("data.labels")
-    return len(names) if names else None
+    return len(names) if isinstance(names, list | tuple) and len(names) > 1 else None
 
 
 @record_rule(CALIBRATION)

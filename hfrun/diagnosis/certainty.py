@@ -9,10 +9,12 @@ from hfrun.diagnosis.course_view import (
     evaluations,
     finite,
     fold_report,
+    number,
 )
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.noise import accuracy_error, examples_needed
 from hfrun.diagnosis.rule import course_rule, record_rule
+from hfrun.diagnosis.settings import changed_data
 from hfrun.diagnosis.sources import DEEPLOB, LLAMA
 from hfrun.record import Course, RunRecord
 
@@ -84,7 +86,7 @@ def epochs_too_close(course: Course, record: RunRecord) -> Sign | None:
 @record_rule(_SEEDS)
 def gain_too_small(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     """The gain over the parent is below two standard errors of the accuracy."""
-    if parent is None or len(record.courses) != 1 or len(parent.courses) != 1:
+    if parent is None or not _is_comparable(record, parent):
         return None
     ours, n = best_of(record.courses[0], record), evaluation_size(record.courses[0])
     theirs = best_of(parent.courses[0], parent)
@@ -108,20 +110,27 @@ def gain_too_small(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     )  # fmt: skip
 
 
+def _is_comparable(record: RunRecord, parent: RunRecord) -> bool:
+    """Whether both are one training on the same data."""
+    is_one = len(record.courses) == len(parent.courses) == 1
+    return is_one and not changed_data(record, parent)
+
+
 @record_rule(_SEEDS)
 def one_seed(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     """A gain rests on one seed: over the baseline where its gate passed, or over the parent."""
-    seed = record.setting("seed")
+    seed = number(record, "seed")
     gate = next((gate for gate in record.gates if gate.get("name") == "f1_lift"), {})
     claims = []
-    if gate.get("passed") and isinstance(gate.get("value"), int | float):
-        claims.append(("baseline", float(gate["value"]), "of weighted F1 over the baseline"))
+    lift = finite(gate.get("value"))
+    if gate.get("passed") and lift is not None:
+        claims.append(("baseline", lift, "of weighted F1 over the baseline"))
     claims += _over_parent(record, parent)
     if not claims:
         return None
     name, gain, over = claims[-1]
     folds = f" and {len(record.courses)} folds" if len(record.courses) > 1 else ""
-    which = "one seed" if seed is None else f"one seed ({seed})"
+    which = "one seed" if seed is None else f"one seed ({seed:g})"
     return Sign(
         severity="info",
         message=f"the gain of {gain:.3g} {over} rests on {which}{folds}: what another seed would "
@@ -135,7 +144,7 @@ def one_seed(record: RunRecord, parent: RunRecord | None) -> Sign | None:
 
 def _over_parent(record: RunRecord, parent: RunRecord | None) -> list[tuple[str, float, str]]:
     """By how much the best score lies above the parent's, where both have the same metric."""
-    if parent is None or len(record.courses) != 1 or len(parent.courses) != 1:
+    if parent is None or not _is_comparable(record, parent):
         return []
     ours, theirs = best_of(record.courses[0], record), best_of(parent.courses[0], parent)
     if ours is None or theirs is None or ours.metric not in theirs.figures:

@@ -172,18 +172,21 @@ def train_measure(course: Course) -> str | None:
 
 def evaluation_size(course: Course) -> int | None:
     """Examples of the validation part."""
-    sizes = (finite(course.figures.get(name)) for name in _SIZES)
-    return next((int(size) for size in sizes if size), None)
+    return next((size for name in _SIZES if (size := _count(course.figures.get(name)))), None)
 
 
 def train_size(course: Course, record: RunRecord) -> int | None:
     """Training examples on which the train accuracy was measured."""
-    sizes = (finite(course.figures.get(name)) for name in ("train_decisions", "train_texts"))
-    held = [int(size) for size in sizes if size]
-    asked = record.flat_config.get("callbacks.gap_samples")
-    if held and isinstance(asked, int):
-        return min(held[0], asked)
-    return held[0] if held else None
+    sizes = (_count(course.figures.get(name)) for name in ("train_decisions", "train_texts"))
+    held = next((size for size in sizes if size), None)
+    asked = _count(record.flat_config.get("callbacks.gap_samples"))
+    return min(held, asked) if held and asked else held
+
+
+def _count(value: object) -> int | None:
+    """A number of examples, of which there is at least one."""
+    held = finite(value)
+    return int(held) if held is not None and held >= 1 else None
 
 
 def fold_report(course: Course, record: RunRecord) -> Mapping[str, Any] | None:

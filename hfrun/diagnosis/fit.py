@@ -31,6 +31,7 @@ _SHARED = 0.9  # of the evaluation error; what is left is too little to be worth
 _GAP, _WIDE_GAP = 0.05, 0.10  # the second is where the gate on the gap begins to warn
 _MISMATCH = 0.03
 _BELOW = 0.03
+_LEARNT = 0.05  # of train accuracy above the share of the most frequent class
 
 
 @course_rule(TREE)
@@ -60,8 +61,10 @@ def bias(course: Course, record: RunRecord) -> Sign | None:
     share = (1 - train) / (1 - seen) if seen < 1 else 0.0
     if share < _SHARED:
         return None
+    majority = best.figures.get("eval_majority_accuracy")
+    has_learnt = majority is not None and train - majority >= _LEARNT
     return Sign(
-        severity="advice",
+        severity="info" if has_learnt else "advice",
         message=f"bias, or labels that cannot be known: of the evaluation error {1 - seen:.4g}, "
         f"{min(share, 1):.0%} is there on the training data too (accuracy {train:.4g} at most), so "
         "regularization will not mend it",

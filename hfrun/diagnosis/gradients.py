@@ -20,7 +20,8 @@ from lob_backtest.book import FloatArray
 _STABILITY = f"{PLAYBOOK}: unstable training"
 _LEAST_STEPS = 20
 _OUTLIER = 10.0  # times the median norm
-_GROWTH = 2.0
+_GROWTH, _LARGE = 2.0, 1.0  # norms below 1 may grow, as the gate on them begins there
+_TAIL = 3.0  # times the 90th percentile
 
 
 def _finite(norms: Sequence[float]) -> FloatArray:
@@ -82,7 +83,7 @@ def suggested_clip(record: RunRecord, parent: RunRecord | None) -> Sign | None:
         return None
     p90, most = float(np.percentile(norms, 90)), float(norms.max())
     share = float((norms > clip).mean()) if clip > 0 else 0.0
-    if share >= 0.01 or most <= 2 * p90:
+    if share >= 0.01 or most <= _TAIL * p90:
         return None
     how = f"at {clip:g} clips {share:.1%} of the steps" if clip > 0 else "is off"
     return Sign(
@@ -107,7 +108,7 @@ def gradient_outliers(course: Course, record: RunRecord) -> Sign | None:
     outliers = int((norms > _OUTLIER * middle).sum())
     step = int(np.nanargmax(np.where(np.isfinite(course.grad_norms), course.grad_norms, -1))) + 1
     return Sign(
-        severity="warning",
+        severity="warning" if outliers > 1 else "advice",
         message=f"{outliers} of {norms.size} gradient norms are more than {_OUTLIER:g} times the "
         f"median of {middle:.3g}; the largest is {most:.4g}, at step {step}",
         evidence={"outliers": outliers, "steps": int(norms.size), "grad_norm_p50": middle,
@@ -128,7 +129,7 @@ def norm_growth(course: Course, record: RunRecord) -> Sign | None:
     if len(norms) < 3:
         return None
     (low_epoch, low), (last_epoch, last) = min(norms[:-1], key=lambda one: one[1]), norms[-1]
-    if low <= 0 or last < _GROWTH * low:
+    if low <= 0 or last < max(_GROWTH * low, _LARGE):
         return None
     gap, before = gaps.get(last_epoch), gaps.get(low_epoch)
     reading, next_experiment = _reading(gap, before, course, record)

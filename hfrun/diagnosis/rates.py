@@ -7,6 +7,7 @@ from hfrun.diagnosis.course_view import (
     epochs_trained,
     number,
     override,
+    rates,
     warmup_epochs,
 )
 from hfrun.diagnosis.finding import Sign
@@ -60,7 +61,7 @@ def peak_never_reached(course: Course, record: RunRecord) -> Sign | None:
     if trained is None or warmup is None or peak is None or trained >= warmup:
         return None
     start = number(record, "start_factor") or 0.0
-    logged = [event["learning_rate"] for event in course.steps if "learning_rate" in event]
+    logged = [rate for _, rate in rates(course)]
     highest = max(logged) if logged else peak * (start + (1 - start) * trained / warmup)
     return Sign(
         severity="warning",

@@ -5,6 +5,7 @@ are put together: the worst fold is quoted, and the others are counted. What few
 folds show may be chance, and is told one step milder.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -75,12 +76,17 @@ def _together(
             rule=name,
             severity=severity,
             message=f"{message[0].upper()}{message[1:]}.",
-            evidence={**worst.evidence, **counted},
+            evidence={key: _plain(value) for key, value in {**worst.evidence, **counted}.items()},
             next_experiment=worst.next_experiment,
             source=source,
             courses=tuple(held for held, _ in signs if held),
         )
     ]
+
+
+def _plain(value: float | str) -> float | str:
+    """For JSON, which has no infinity."""
+    return value if isinstance(value, str) or math.isfinite(value) else str(value)
 
 
 def _milder(severity: Severity) -> Severity:

@@ -5,12 +5,13 @@ import math
 from hfrun.diagnosis.course_view import number, override
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.rule import record_rule
-from hfrun.diagnosis.sources import PLAYBOOK, REPAIRS
+from hfrun.diagnosis.sources import OURS, PLAYBOOK, REPAIRS
 from hfrun.record import SETTINGS, RunRecord
 
 _WEIGHTINGS = ("balanced_sampler", "class_weights", "sample_weights")
 _RETUNED = ("learning_rate", "weight_decay")
 _MANY = 3
+_DATA = ("data.", "dataset", "walk_forward.")
 # What is chosen by the experimenter and tells no cause.
 _NO_CAUSE = ("seed", "metric", "patience")
 
@@ -57,6 +58,33 @@ def _batch(record: RunRecord) -> float | None:
     return None if batch is None else batch * (number(record, "accumulation") or 1)
 
 
+@record_rule(f"{OURS}: a split or a label that changes, changes the score")
+def other_data(record: RunRecord, parent: RunRecord | None) -> Sign | None:
+    """The parent had other data, labels or blocks: the two scores cannot be compared."""
+    changed = [] if parent is None else changed_data(record, parent)
+    if parent is None or not changed:
+        return None
+    return Sign(
+        severity="warning",
+        message=f"{len(changed)} settings of the data differ from those of the parent "
+        f"{parent.name} ({', '.join(changed)}): the two scores cannot be compared",
+        evidence={"changed": len(changed),
+                  **{key: f"{parent.flat_config.get(key)} -> {record.flat_config.get(key)}"
+                     for key in changed}},
+        next_experiment="train the parent's config once more on this data",
+    )  # fmt: skip
+
+
+def changed_data(record: RunRecord, parent: RunRecord) -> list[str]:
+    """Keys of the data that differ, of those that both configs have."""
+    ours, theirs = record.flat_config, parent.flat_config
+    return [
+        key
+        for key in sorted(ours.keys() & theirs.keys())
+        if key.startswith(_DATA) and ours[key] != theirs[key]
+    ]
+
+
 @record_rule(f"{PLAYBOOK}: one question a round")
 def many_changes(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     """Three or more hyperparameters differ from the parent's: none of them can be credited."""
@@ -83,4 +111,4 @@ def many_changes(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     )  # fmt: skip
 
 
-RULES = (weightings_combined, batch_changed, many_changes)
+RULES = (weightings_combined, batch_changed, many_changes, other_data)

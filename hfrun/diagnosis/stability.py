@@ -64,17 +64,16 @@ class _Block:
 @course_rule(f"{PLAYBOOK}: unstable training")
 def step_too_large(course: Course, record: RunRecord) -> Sign | None:
     """The training loss rises again while gradients are finite: the step is too large."""
-    if record.flat_config.get("callbacks.dropout_schedule") or any(
-        not math.isfinite(norm) for norm in course.grad_norms
-    ):  # a dropout that grows raises the loss by design; what is not finite has its own rule
-        return None
+    is_finite = all(math.isfinite(norm) for norm in course.grad_norms)
+    if not is_finite or _has_dropout_schedule(record):
+        return None  # the one has a rule of its own, the other may raise the loss by design
     blocks = _blocks(course)
-    if len(blocks) < 3:
+    if len(blocks) < 3 or blocks[0].loss <= 0:
         return None
     low, high = _worst_rise(blocks)
     rise = high.loss - low.loss
     error = math.hypot(low.error, high.error)
-    if rise <= max(_RISE * abs(blocks[0].loss), 3 * error):
+    if rise <= max(_RISE * blocks[0].loss, 3 * error):
         return None
     rate = number(record, "learning_rate")
     slower = override(record, "learning_rate", rate / 3) if rate else "a third of the rate"
@@ -87,8 +86,15 @@ def step_too_large(course: Course, record: RunRecord) -> Sign | None:
                   "train_loss_after": high.loss, "standard_error": error,
                   "epoch_lowest": low.epoch, "epoch_after": high.epoch},
         next_experiment=f"{slower}, or a longer warm-up to the same rate",
-        weight=rise / abs(blocks[0].loss),
+        weight=rise / blocks[0].loss,
     )  # fmt: skip
+
+
+def _has_dropout_schedule(record: RunRecord) -> bool:
+    return any(
+        key.startswith("callbacks.dropout_schedule") and value is not None
+        for key, value in record.flat_config.items()
+    )
 
 
 def _worst_rise(blocks: list[_Block]) -> tuple[_Block, _Block]:

@@ -44,6 +44,8 @@ def rate_jumps(course: Course, record: RunRecord) -> Sign | None:
     if not warmup or len(logged) < 2:
         return None
     peak = max(rate for _, rate in logged)
+    if peak <= 0:
+        return None
     pairs = itertools.pairwise(logged)
     (epoch, before), (later, after) = max(pairs, key=lambda pair: pair[1][1] - pair[0][1])
     # the steepest warm-up there is, a cosine's, rises pi / 2 times as fast as a straight one
@@ -86,9 +88,9 @@ def rate_rises_again(course: Course, record: RunRecord) -> Sign | None:
     (fell, low_rate), (rose, high_rate) = first
     return Sign(
         severity="warning",
-        message=f"the rate rose again after it had fallen (times: {turns}), first from {low_rate:.3g} "
-        f"at epoch {fell:.3g} to {high_rate:.3g} at epoch {rose:.3g}: a schedule made for epochs "
-        "and stepped once a batch does that",
+        message=f"the rate rose again after it had fallen (times: {turns}), first from "
+        f"{low_rate:.3g} at epoch {fell:.3g} to {high_rate:.3g} at epoch {rose:.3g}: a schedule "
+        "made for epochs and stepped once a batch does that",
         evidence={"rises": turns, "rate_before": low_rate, "rate_after": high_rate,
                   "epoch_before": fell, "epoch_after": rose},
         next_experiment="training.schedule.name=cosine, which counts optimizer steps",
