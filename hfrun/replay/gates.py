@@ -39,7 +39,7 @@ def judge_course(
     """
     rules = limits or _limits_of(record)
     told = _from_epochs(course, lived, chosen, rules)
-    if limits is None and len(lived) == len(course.epochs):
+    if rules == _limits_of(record) and len(lived) == len(course.epochs):
         told |= _reported(record, course, chosen)
     told |= {name: _none(name, "switched off by name in gates.off") for name in rules.off}
     gates = [told.get(name) or _untold(name, record, course) for name in GATE_NAMES]

@@ -10,6 +10,7 @@ from lob_backtest.report.words import NOTHING
 
 _HEADS = ["run", "epochs", "stop", "by", "best at", "chosen", "saved", "lost", "failed gates",
           "findings"]  # fmt: skip
+_COUNTED = ("error", "warning")
 _SEVERITIES = ("error", "warning", "advice", "info")
 
 
@@ -80,5 +81,9 @@ def _gates(gates: Sequence[Mapping[str, Any]]) -> str:
 
 def _findings(findings: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(finding["severity"] for finding in findings)
-    found = [f"{counts[name]} {name}" for name in _SEVERITIES if counts[name]]
+    found = [
+        f"{counts[name]} {name}{'s' if counts[name] > 1 and name in _COUNTED else ''}"
+        for name in _SEVERITIES
+        if counts[name]
+    ]
     return ", ".join(found) or NOTHING

@@ -91,6 +91,8 @@ def test_a_runs_own_report_counts_where_it_is_of_the_chosen_epoch(
     (found,) = replay(run, NEVER)
     assert found.chosen_epoch == 2
     assert found.gates[0]["passed"] is passed
+    same = rules_from({"stop_rules": [{"rule": "non_finite"}], "gates": {"f1_lift": 0.02}})
+    assert replay(run, same)[0].gates[0]["passed"] is passed
     stricter = rules_from({"stop_rules": [{"rule": "non_finite"}], "gates": {"f1_lift": 0.2}})
     assert replay(run, stricter)[0].gates[0]["passed"] is None
 

@@ -79,6 +79,7 @@ def test_tensorboard_has_every_gradient_and_gap_figure_of_the_metrics_file(
     assert [step for step, _ in found["train/run_grad_norm_p95"]] == [10]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorboard")
 def test_a_resumed_runs_curves_are_those_of_an_uninterrupted_one(
     tracked: Make, tmp_path: Path
@@ -107,15 +108,15 @@ def test_a_resumed_runs_curves_are_those_of_an_uninterrupted_one(
 
 
 @pytest.mark.usefixtures("tensorboard")
-def test_without_report_to_tensorboard_is_told_and_none_is_told_nothing(
+def test_without_report_to_tensorboard_is_told_and_with_none_nobody(
     tracked: Make, tmp_path: Path
 ) -> None:
     smoke = ROOT / "configs" / "smoke.yaml"
     assert training_arguments(load_config(smoke), tmp_path).report_to == ["tensorboard"]
     silent = load_config(smoke, ["training.report_to=none"])
     assert training_arguments(silent, tmp_path).report_to == []
-    tracked(out="silent").train()
-    assert not (tmp_path / "silent" / "tensorboard").exists()
+    told = [type(callback).__name__ for callback in tracked().callback_handler.callbacks]
+    assert "RunTensorBoard" not in told
 
 
 def test_nothing_is_reported_by_default_where_tensorboard_is_not_installed(
@@ -214,11 +215,11 @@ def test_a_tracker_that_fails_later_is_left_out_and_the_training_goes_on(
 
     leaving = Leaving()
     monkeypatch.setattr("hfrun.training.trackers.INTEGRATION_TO_CALLBACK", {"mlflow": Leaving})
-    trainer = tracked()
+    trainer = tracked(arguments={"num_train_epochs": 1, "logging_steps": 1})
     trainer.add_callback(leaving)
     set_up_trackers(trainer)
     trainer.train()
-    assert (trainer.state.global_step, leaving.told) == (10, 1)
+    assert (trainer.state.global_step, leaving.told) == (5, 1)
     assert capsys.readouterr().err.count("mlflow failed and is told no more: the server went") == 1
 
 
