@@ -80,6 +80,9 @@ def adoption_text(outcome: Mapping[str, Any]) -> str:
     ]
     if outcome["not_ended"]:
         lines += [f"{outcome['not_ended']} trials of the study have not ended yet"]
+    if outcome["judged_before"]:
+        lines += [f"judged before in this study: {outcome['judged_before']}; each has its "
+                  "own chance to adopt what is no better"]  # fmt: skip
     if outcome["command"] is not None:
         lines += [f"go on with: {outcome['command']}"]
     else:

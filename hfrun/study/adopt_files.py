@@ -48,15 +48,28 @@ def adopted_yaml(
     return f"# {' '.join(reason.split())}\n# Chosen after {trials} trials.\n{text}"
 
 
+def judged_before(outcome: Mapping[str, Any], folder: Path) -> int:
+    """How many other judgements there were in this study; each had its own chance to adopt."""
+    told = plain_json(outcome)
+    return sum(not _same(held, told) for held in _candidates(folder))
+
+
 def write_adoption(outcome: Mapping[str, Any], folder: Path) -> None:
     """Append the judgement to the candidates, and keep it whole as the latest."""
     told = plain_json(outcome)
     write_json(folder / ADOPTION, told)
+    if any(_same(held, told) for held in _candidates(folder)):
+        return  # the same command again, with nothing new
     path = folder / CANDIDATES
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    if any(_same(json.loads(line), told) for line in before.splitlines()):
-        return  # the same command again, with nothing new
     write_text(path, before + json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _candidates(folder: Path) -> list[dict[str, Any]]:
+    path = folder / CANDIDATES
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _same(held: Mapping[str, Any], told: Mapping[str, Any]) -> bool:

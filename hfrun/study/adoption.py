@@ -19,7 +19,7 @@ from typing import Any
 
 from hfrun.config import AnyRunConfig, config_from
 from hfrun.provenance import program_facts
-from hfrun.study.adopt_files import ADOPTED, adopted_yaml, write_adoption
+from hfrun.study.adopt_files import ADOPTED, adopted_yaml, judged_before, write_adoption
 from hfrun.study.candidate import (
     begun,
     candidate_config,
@@ -85,6 +85,7 @@ def adopt(
     folder = Path(config.run.output_dir)
     data = read_study(folder)
     group = choose(data, candidate)
+    _check_seeds(study, data)
     arms = _arms(raw, data, group[0], folder, incumbent)
     configs = [plain_config(arm.raw, source=f"{source}, {arm.name}") for arm in arms]
     changed = changes(*configs)
@@ -101,6 +102,7 @@ def adopt(
         pairs = _trained(arms, changed, data, score, study, run)
         outcome = _outcome(raw, data, group, arms, changed, pairs)
         outcome["incumbent"] = "the config itself" if incumbent is None else str(incumbent)
+        outcome["judged_before"] = judged_before(outcome, folder / "study")
         if outcome["verdict"] == "adopt":
             parent = incumbent or arms[0].run_folder(outcome["seeds"][0])
             outcome["adopted"] = _write_adopted(raw, arms[1], outcome, folder, parent)
@@ -148,6 +150,18 @@ def _study_of(config: AnyRunConfig, source: str) -> StudyConfig:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError("adopt is one process: start it without torchrun or accelerate launch")
     return config.study
+
+
+def _check_seeds(study: StudyConfig, data: StudyData) -> None:
+    """Refuse seeds by which the candidate was chosen: with them it would be lucky again."""
+    plan = study.adoption
+    ours = range(plan.first_seed, plan.first_seed + plan.most_seeds)
+    both = sorted({trial.seed for trial in data.trials} & set(ours))
+    if both:
+        raise ConfigError(
+            f"study.adoption.first_seed={plan.first_seed}: the study's trials had seed {both[0]} "
+            f"too; choose one above {max(trial.seed for trial in data.trials)}"
+        )
 
 
 def _arms(

@@ -140,8 +140,8 @@ def decide(
     for number, (pairs, share) in enumerate(zip(looks, levels, strict=True), start=1):
         if pairs > len(old):
             break
-        seen = _look(sign * old[:pairs], sign * new[:pairs], level=share, simpler=simpler)
-        decision = _decided(replace(seen, look=number, looks=looks))
+        both = sign * old[:pairs], sign * new[:pairs]
+        decision = _decided(_look(*both, level=share, look=number, looks=looks, simpler=simpler))
         if decision.verdict != "more_seeds":
             break
     return decision
@@ -226,15 +226,18 @@ def _look(
     new: FloatArray,
     *,
     level: float,
+    look: int,
+    looks: tuple[int, ...],
     simpler: Literal["candidate", "incumbent"] | None,
 ) -> Decision:
     """The figures of one look; nothing is decided yet. Scores of which more is better."""
     from scipy.special import stdtr, stdtrit
 
-    pairs, differences = len(old), new - old
-    gain = float(differences.mean())
-    error = float(differences.std(ddof=1)) / math.sqrt(pairs)
-    size = float(max(np.abs(old).max(), np.abs(new).max()))
+    pairs, scores = len(old), np.stack([old, new, new - old])
+    gain = float(scores[2].mean())
+    of_old, of_new, of_gain = scores.var(axis=1, ddof=1).tolist()
+    error = math.sqrt(of_gain / pairs)
+    size = float(np.abs(scores).max())
     if error <= _ROUNDING * size:  # every seed has the same difference
         gain = 0.0 if abs(gain) <= _ROUNDING * size else gain
         error, half, test = 0.0, 0.0, "sign test over seeds"
@@ -242,11 +245,11 @@ def _look(
     else:
         half = -float(stdtrit(pairs - 1, level)) * error
         p, test = float(stdtr(pairs - 1, -gain / error)), "paired t over seeds"
-    spread = math.sqrt(float(old.var(ddof=1) + new.var(ddof=1)))
+    spread = math.sqrt(of_old + of_new)
     low, high = gain - half, gain + half
     return Decision(
         verdict="more_seeds", reason="", gain=gain, standard_error=error, interval=(low, high),
-        p=p, level=level, test=test, pairs=pairs, look=1, looks=(pairs,), spread=spread,
+        p=p, level=level, test=test, pairs=pairs, look=look, looks=looks, spread=spread,
         is_tie=low <= 0 <= high and -spread <= low and high <= spread, simpler=simpler,
     )  # fmt: skip
 

@@ -150,8 +150,9 @@ def test_a_candidate_that_is_the_incumbent_is_refused_without_a_training(tmp_pat
 def test_every_judgement_is_kept_once_with_its_reason(tmp_path: Path) -> None:
     trials = [*two_trials(), trial_of(2, 0.55, 0.6)]
     run = Scores(better_at(0.3, 0.05))
-    for number in (2, 1, 1):  # the last of them says nothing new
-        adopted(tmp_path, run, trials, candidate=number)
+    found = [adopted(tmp_path, run, trials, candidate=n) for n in (2, 1, 1)]  # the last: no news
+    assert [each.outcome["judged_before"] for each in found] == [0, 1, 1]
+    assert "judged before in this study: 1" in adoption_text(found[1].outcome)
     lines = (tmp_path / "study" / "candidates.jsonl").read_text().splitlines()
     held = [json.loads(line) for line in lines]
     assert [(each["candidate"], each["verdict"]) for each in held] == [(2, "refuse"), (1, "adopt")]
@@ -316,6 +317,13 @@ def test_what_it_needs_is_said(tmp_path: Path) -> None:
     )
     with pytest.raises(HfrunError, match=r"no evaluation carries eval_mcc.*eval_accuracy"):
         adopt(raw, source="study.yaml", run=missing)
+
+
+def test_seeds_by_which_the_candidate_was_chosen_are_refused(tmp_path: Path) -> None:
+    write_study(tmp_path, [trial_of(0, 0.5, 0.0), trial_of(1, 0.6, 0.3, seed=3)])
+    raw = study_raw(tmp_path, first_seed=1, **PLAN)
+    with pytest.raises(ConfigError, match=r"first_seed=1: .* had seed 3 too; choose one above 3"):
+        adopt(raw, source="study.yaml", run=Scores(better_at(0.3, 0.05)))
 
 
 def test_two_adoptions_do_not_work_in_one_folder(tmp_path: Path) -> None:
