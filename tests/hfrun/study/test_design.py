@@ -1,7 +1,9 @@
 """The exploration's design: fair to every cell wherever it is stopped, and evenly spread."""
 
+import re
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +13,11 @@ from scipy.stats import qmc
 
 from hfrun.study.design import design, every_point, sequence
 from hfrun.study.space import Parameter, Space, canonical
+from hfrun.study_config import StudyConfig
 from lob_backtest.errors import ConfigError
+from lob_backtest.strict_yaml import build, parse_yaml
 
+PAGE = Path(__file__).resolve().parents[3] / "docs/search_spaces.md"
 KINDS = ("sobol", "halton", "random")
 RATE, DECAY = "training.learning_rate", "training.weight_decay"
 DROPOUT = "model.config.dropout"
@@ -227,3 +232,26 @@ def test_a_grid_of_unused_ranges_ends() -> None:
     found = design(space, trials=50, kind="grid", seed=0)
     assert len(found) == 6
     assert all(set(each) == {"a.c", "a.size"} for each in found)
+
+
+def test_the_figures_of_the_page_are_what_its_code_prints(capsys: pytest.CaptureFixture[str]):
+    page = PAGE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code, PAGE.name, "exec"), {})
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = re.findall(r"^\| (sobol|halton|random) \| (0.*) \|$", page, re.MULTILINE)
+    assert printed == [[kind, *figures.split(" | ")] for kind, figures in rows]
+    assert len(printed) == 3
+
+
+def test_the_studies_of_the_page_are_ones_that_can_be_designed() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        errors: list[str] = []
+        study = build(StudyConfig, parse_yaml(text)["study"], "study", errors)
+        assert errors == []
+        space = Space.of(study)
+        assert space.doubts() == []
+        found = design(space, trials=study.budget.trials, kind=study.design, seed=0)
+        assert len(found) == study.budget.trials
