@@ -175,6 +175,11 @@ def evaluation_size(course: Course) -> int | None:
     return next((size for name in _SIZES if (size := _count(course.figures.get(name)))), None)
 
 
+def train_dev_size(course: Course) -> int | None:
+    """Examples of the block between train and validation."""
+    return _count(course.figures.get("train_dev_decisions"))
+
+
 def train_size(course: Course, record: RunRecord) -> int | None:
     """Training examples on which the train accuracy was measured."""
     sizes = (_count(course.figures.get(name)) for name in ("train_decisions", "train_texts"))

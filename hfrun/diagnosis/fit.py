@@ -19,6 +19,7 @@ from hfrun.diagnosis.course_view import (
     number,
     override,
     series,
+    train_dev_size,
     train_size,
 )
 from hfrun.diagnosis.finding import Sign
@@ -120,7 +121,8 @@ def variance(course: Course, record: RunRecord) -> Sign | None:
     if unseen is None:
         return None
     train = best.figures["train_accuracy"]
-    gap, error = train - unseen, _gap_error(train, unseen, course, record)
+    n = train_dev_size(course) if known == "train-dev" else evaluation_size(course)
+    gap, error = train - unseen, _gap_error(train, unseen, train_size(course, record), n)
     if gap <= max(_GAP, 2 * (error or 0.0)):
         return None
     kind = "variance" if known == "train-dev" else "variance, or data mismatch"
@@ -132,7 +134,7 @@ def variance(course: Course, record: RunRecord) -> Sign | None:
         evidence={"gap": gap, "train_accuracy": train, f"{known}_accuracy": unseen,
                   "best_epoch": best.figures["epoch"],
                   **({} if error is None else {"standard_error": error})},
-        next_experiment=regularized(record),
+        next_experiment=regularized(record) + _told_apart(known, record),
         weight=gap,
     )  # fmt: skip
 
@@ -141,11 +143,19 @@ def _train_dev(best: Best, course: Course) -> float | None:
     return finite(best.figures.get("train_dev_accuracy", course.figures.get("train_dev_accuracy")))
 
 
-def _gap_error(train: float, unseen: float, course: Course, record: RunRecord) -> float | None:
-    trained_on, n = train_size(course, record), evaluation_size(course)
-    if trained_on is None or n is None:
+def _gap_error(one: float, other: float, n_one: int | None, n_other: int | None) -> float | None:
+    """Standard error of the difference of two accuracies on different examples."""
+    if n_one is None or n_other is None:
         return None
-    return math.hypot(accuracy_error(train, trained_on), accuracy_error(unseen, n))
+    return math.hypot(accuracy_error(one, n_one), accuracy_error(other, n_other))
+
+
+def _told_apart(known: str, record: RunRecord) -> str:
+    """The block that would tell variance from mismatch, of a walk-forward without it."""
+    block = finite(record.flat_config.get("walk_forward.validation"))
+    if known == "train-dev" or record.kind != "walk-forward" or not block:
+        return ""
+    return f"; and walk_forward.train_dev={block:g} tells variance from mismatch"
 
 
 def regularized(record: RunRecord) -> str:
@@ -168,11 +178,11 @@ def data_mismatch(course: Course, record: RunRecord) -> Sign | None:
     best = best_of(course, record)
     if best is None or "eval_accuracy" not in best.figures:
         return None
-    train_dev, seen, n = _train_dev(best, course), best.figures["eval_accuracy"], None
+    train_dev, seen = _train_dev(best, course), best.figures["eval_accuracy"]
     if train_dev is None:
         return None
-    n = evaluation_size(course)
-    least = _MISMATCH if n is None else max(_MISMATCH, 2 * accuracy_error(seen, n))
+    error = _gap_error(train_dev, seen, train_dev_size(course), evaluation_size(course))
+    least = max(_MISMATCH, 2 * (error or 0.0))
     if train_dev - seen <= least:
         return None
     return Sign(
@@ -193,7 +203,7 @@ def train_below_evaluation(course: Course, record: RunRecord) -> Sign | None:
     if best is None or not {"train_accuracy", "eval_accuracy"} <= set(best.figures):
         return None
     train, seen = best.figures["train_accuracy"], best.figures["eval_accuracy"]
-    error = _gap_error(train, seen, course, record)
+    error = _gap_error(train, seen, train_size(course, record), evaluation_size(course))
     if seen - train <= max(_BELOW, 2 * (error or 0.0)):
         return None
     majority = best.figures.get("eval_majority_accuracy")

@@ -86,6 +86,26 @@ def test_train_dev_tells_variance_from_mismatch() -> None:
     assert "0.28 above" in told("data_mismatch", record).message  # 0.88 to 0.60
 
 
+def test_a_train_dev_block_is_judged_by_its_own_size() -> None:
+    """0.60 on 40 against 0.50 on 1000: two standard errors are 2 x 0.079, and 0.10 is within."""
+    course = sized(1000, eval_accuracy=[0.50])
+    told_by = [
+        "data_mismatch" in {finding.rule for finding in diagnose(run(dataclasses.replace(
+            course, figures={**course.figures, "train_dev_accuracy": 0.60, "train_dev_decisions": n}
+        ), config=ACCURACY))}
+        for n in (40, 4000)
+    ]  # fmt: skip
+    assert told_by == [False, True]
+
+
+def test_a_walk_forward_without_a_train_dev_block_is_told_to_make_one() -> None:
+    course = Course(epochs=epochs(eval_loss=[1.0], train_accuracy=[0.8], eval_accuracy=[0.5]))
+    record = dataclasses.replace(
+        run(course, config={"walk_forward.validation": 1500}), kind="walk-forward"
+    )
+    assert "walk_forward.train_dev=1500" in told("variance", record).next_experiment
+
+
 def test_a_batch_changed_alone_is_scaled_by_its_root_for_the_next_search() -> None:
     before = recorded(config={"lr": 1e-5, "batch_size": 80}, name="before")
     finding = told("batch_changed", recorded(config={"lr": 1e-5, "batch_size": 20}), before)
