@@ -162,7 +162,7 @@ def _study(entry: Mapping[str, Any], words: Words) -> str:
     counts = [f"{count} {words.get(status, escaped(status))}" for status, count in
               (entry.get("trials") or {}).items()]  # fmt: skip
     lines = [words["and"].join(counts)] if counts else []
-    if entry.get("best_trial"):
+    if entry.get("best_trial") and not entry.get("answer"):
         lines.append(_best_trial(entry["best_trial"], words))
     judged = [
         f"**{words.get(str(each['verdict']), escaped(each['verdict']))}**{words['colon']}"
