@@ -4,7 +4,7 @@ import doctest
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfrun.study import space as space_module
@@ -71,6 +71,7 @@ def test_whole_numbers_on_a_log_scale_hold_the_share_from_half_below_to_half_abo
     assert sizes.unit(2) == pytest.approx(math.log(2 / 0.5) / width)
 
 
+@settings(deadline=None)
 @given(ranges(), UNITS)
 def test_a_value_is_in_its_bounds_and_its_position_leads_back_to_it(parameter, u) -> None:
     value = parameter.at(u)
@@ -84,11 +85,13 @@ def test_a_value_is_in_its_bounds_and_its_position_leads_back_to_it(parameter, u
         assert parameter.unit(value) == pytest.approx(u, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(ranges(), UNITS, UNITS)
 def test_a_larger_position_is_no_smaller_value(parameter, one, other) -> None:
     assert parameter.at(min(one, other)) <= parameter.at(max(one, other))
 
 
+@settings(deadline=None)
 @given(ranges())
 def test_the_ends_of_the_scale_are_the_bounds_and_beyond_them_is_the_nearer(parameter) -> None:
     assert parameter.at(0) == pytest.approx(parameter.low, rel=1e-12)
