@@ -78,12 +78,12 @@ def _past_its_best(
     epochs, values = series(curve, metric)
     if len(values) < _LEAST:
         return None
-    size, jump = _quarter(values), noise(values)
+    size, jump = _quarter(values), noise(values) * _doubt(values)
     at = int(np.argmax(sign * values))
     last = float(values[-size:].mean())
     fall = sign * (float(values[at]) - last)
     # what the best of so many values of equal worth stands out by, and one more
-    luck = jump * (math.sqrt(2 * math.log(len(values))) + 1)
+    luck = jump * (math.sqrt(2 * math.log(len(values))) + 1) / 2
     if at >= len(values) - size or fall <= luck:
         return None
     return _flag(
@@ -104,7 +104,7 @@ def _still_improving(
     size = _quarter(values)
     at = int(np.argmax(sign * values))
     gain = sign * float(values[-size:].mean() - values[-2 * size : -size].mean())
-    if at < len(values) - size or gain <= 2 * noise(values) * math.sqrt(2 / size):
+    if at < len(values) - size or gain <= noise(values) * _doubt(values) * math.sqrt(2 / size):
         return None
     return _flag(
         "still_improving",
@@ -120,7 +120,8 @@ def _unsteady(curve: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     jump = _step_noise(curve)
     if jump is None or len(losses) < 2 * _LEAST:
         return None
-    fall = float(losses[0] - losses.min())
+    size = _quarter(losses)
+    fall = max(float(losses[:size].mean() - losses[-size:].mean()), 0.0)
     if jump <= _JUMPS * fall or jump <= 0:
         return None
     return _flag(
@@ -152,6 +153,19 @@ def noise(values: FloatArray) -> float:
         return 0.0
     order, factor = (3, 20) if len(values) > _LEAST else (2, 6)
     return float(np.sqrt(np.mean(np.diff(values, n=order) ** 2) / factor))
+
+
+def _doubt(values: FloatArray) -> float:
+    """Two standard deviations, more where few differences tell what one is: Student's t.
+
+    Neighbouring differences share values: n of third order are worth n / 2.31 independent ones,
+    of second order n / 1.94 (one over the sum of their squared autocorrelations).
+    """
+    from scipy import stats
+
+    count = len(values)
+    degrees = (count - 3) / 2.31 if count > _LEAST else (count - 2) / 1.94
+    return float(stats.t.ppf(0.975, degrees))
 
 
 def series(curve: Sequence[Mapping[str, Any]], name: str) -> tuple[FloatArray, FloatArray]:

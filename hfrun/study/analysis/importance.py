@@ -59,12 +59,7 @@ def importance(data: StudyData, axes: Sequence[Axis], *, seed: int) -> dict[str,
     if not varied or np.ptp(target) <= 1e-12 * np.abs(target).max():
         return {**none, "reason": "all scores are the same, or nothing was varied"}
     columns, owners = _matrix(varied, used)
-    rng = np.random.default_rng(seed)
-    shares, explained = _forests(columns, owners, target, points, rng)
-    chance = float(np.quantile([
-        _forest(columns, owners, rng.permutation(target), points, rng)[0] / (2 * target.var())
-        for _ in range(FORESTS)
-    ], 0.95))  # fmt: skip
+    shares, explained, chance = _forests(columns, owners, target, points, seed)
     items = [
         {"key": axis.key, "name": axis.name, "role": axis.role,
          "share": float(shares[:, place].mean()), "sd": float(shares[:, place].std(ddof=1)),
@@ -101,20 +96,26 @@ def _matrix(axes: Sequence[Axis], trials: Sequence[StudyTrial]) -> tuple[FloatAr
 
 
 def _forests(
-    columns: FloatArray,
-    owners: IntArray,
-    target: FloatArray,
-    points: IntArray,
-    rng: np.random.Generator,
-) -> tuple[FloatArray, float]:
-    """``(FORESTS, M)`` shares, and the share of the variance of unseen trials that is explained."""
-    found = [_forest(columns, owners, target, points, rng) for _ in range(FORESTS)]
+    columns: FloatArray, owners: IntArray, target: FloatArray, points: IntArray, seed: int
+) -> tuple[FloatArray, float, float]:
+    """``(FORESTS, M)`` shares, the share of the variance that is explained, and what is chance."""
+    from sklearn import config_context
+
+    rng = np.random.default_rng(seed)
+    # checking what each tree is given would take half of the time
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        found = [_forest(columns, owners, target, points, rng) for _ in range(FORESTS)]
+        by_luck = [
+            _forest(columns, owners, rng.permutation(target), points, rng)[0]
+            for _ in range(FORESTS)
+        ]
     shares = np.array([growth for growth, _, _ in found]) / (2 * target.var())
+    chance = float(np.quantile(by_luck, 0.95)) / (2 * float(target.var()))
     told = np.sum([told for _, told, _ in found], axis=0)
     votes = np.sum([votes for _, _, votes in found], axis=0)
     seen = votes > 0
     missed = np.mean((told[seen] / votes[seen] - target[seen]) ** 2)
-    return shares, float(1 - missed / target[seen].var())
+    return shares, float(1 - missed / target[seen].var()), chance
 
 
 def _forest(
