@@ -154,7 +154,7 @@ class AdoptionConfig:
     """
 
     seeds: int = 5
-    most_seeds: int = 10
+    most_seeds: int = 15
     first_seed: int = 1000  # not the ones by which the candidate was chosen
     level: float = 0.025
 

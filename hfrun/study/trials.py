@@ -73,7 +73,7 @@ class Trial:
 
     @property
     def label(self) -> str:
-        return f"{cell_label(self.values)}, seed {self.seed}"
+        return f"{cell_label(self.values) or 'as it is'}, seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
