@@ -97,10 +97,15 @@ def span(values: Sequence[float]) -> str:
 
 
 def interval(figure: Mapping[str, Any]) -> str:
-    """A figure with its confidence interval, where it has one."""
-    if not is_figure(figure.get("value")):
+    """A figure with its confidence interval, where it has one, in Markdown.
+
+    >>> interval({"value": 0.408}), interval({"value": 0.5, "low": 0.48751234, "high": 0.5125})
+    ('0.408', '0.5000 \\\\[0.4875, 0.5125\\\\]')
+    """
+    sides = [figure.get(name) for name in ("value", "low", "high")]
+    if not is_figure(sides[0]):
         return ""
-    text = shown(figure["value"])
-    if is_figure(figure.get("low")) and is_figure(figure.get("high")):
-        text += f" \\[{shown(figure['low'])}, {shown(figure['high'])}\\]"
-    return text
+    if not (is_figure(sides[1]) and is_figure(sides[2])):
+        return shown(sides[0])
+    value, low, high = column(sides)
+    return f"{value} \\[{low}, {high}\\]"
