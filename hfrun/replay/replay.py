@@ -105,6 +105,8 @@ def replay(record: RunRecord, rules: ReplayRules) -> list[Replay]:
     Raises:
         HfrunError: epochs that do not follow each other.
     """
+    for course in record.courses:
+        _check_order(record, course.epochs)
     findings = [finding.as_dict() for finding in diagnose(record)]
     return [
         _replay(record, course, rules, findings=_findings_of(course, findings))
@@ -133,7 +135,6 @@ def _replay(
     record: RunRecord, course: Course, rules: ReplayRules, *, findings: Sequence[Mapping[str, Any]]
 ) -> Replay:
     epochs = course.epochs
-    _check_order(record, epochs)
     stop = _first_stop(record, course, rules.fresh())
     lived = epochs if stop is None else epochs[: stop.evaluations]
     score = score_of(record, course, wanted=rules.score)
