@@ -46,11 +46,14 @@ def _opened(arguments: argparse.Namespace) -> Any:
 def _run(arguments: argparse.Namespace) -> int:
     from hfrun.study.supervise import supervise
     from lob_backtest.errors import ConfigError
+    from lob_backtest.progress import announce
 
     opened = _opened(arguments)
     workers = opened.study.workers if arguments.workers is None else arguments.workers
     if workers < 1:
         raise ConfigError(f"--workers {workers}: needs at least 1")
+    for doubt in opened.space.doubts():
+        announce(f"note: {doubt}")
     command = ["study", "worker", str(arguments.config), *arguments.overrides]
     try:
         supervise(opened, command, workers=workers)

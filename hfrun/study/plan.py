@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hfrun.study.design import design
-from hfrun.study.exploit import propose
+from hfrun.study.exploit import SpaceExhaustedError, propose
 from hfrun.study.space import Space
 from hfrun.study.study_data import Phase, StudyTrial
 from hfrun.study_config import StudyConfig
@@ -83,7 +83,8 @@ def values_for(
         seed: of the study's design.
 
     Returns:
-        None where there is nothing for it: fewer feasible trials than finalists.
+        None where there is nothing for it: fewer feasible trials than finalists, or a space whose
+        every point has been tried.
     """
     if planned.phase == "explore":
         return dict(planned.values)
@@ -98,13 +99,16 @@ def values_for(
             for trial in trials
             if trial.phase != "finalist" and trial.status != "waiting"
         ]
-        return propose(
-            space,
-            planned.values,
-            results,
-            higher_is_better=higher_is_better,
-            seed=seed + 1 + planned.index,
-        )
+        try:
+            return propose(
+                space,
+                planned.values,
+                results,
+                higher_is_better=higher_is_better,
+                seed=seed + 1 + planned.index,
+            )
+        except SpaceExhaustedError:
+            return None
     ranked = best_first(trials, higher_is_better=higher_is_better)
     rank = planned.index // seeds
     return dict(ranked[rank].values) if rank < len(ranked) else None

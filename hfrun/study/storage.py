@@ -186,8 +186,21 @@ def _add_missing(store: Store, plan: Sequence[Planned]) -> None:
                 f"study.budget: {len(wanted)} trials of {phase}, and the study has {there} "
                 "already; a budget may only grow"
             )
+        if phase == "explore":
+            _check_same(planned, wanted[:there])
         for each in wanted[there:]:
             store.study.enqueue_trial({}, user_attrs={"plan": each.as_dict()})
+
+
+def _check_same(held: Sequence[Mapping[str, Any]], wanted: Sequence[Planned]) -> None:
+    """A grid of more points is another grid; so is a design by another version of scipy."""
+    tried = [each["values"] for each in held if each["phase"] == "explore"]
+    if json.dumps(tried) != json.dumps([each.values for each in wanted]):
+        raise HfrunError(
+            "study.budget: the design of this many trials does not begin with the trials that the "
+            "study has; choose another run.output_dir, or a design that can grow (sobol, halton, "
+            "random)"
+        )
 
 
 def _storage(address: str | None, folder: Path, name: str) -> tuple[BaseStorage, Locks]:

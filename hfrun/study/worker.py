@@ -17,7 +17,7 @@ from optuna.pruners import WilcoxonPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from hfrun.study.grid import trial_config, value_at
-from hfrun.study.locks import Release
+from hfrun.study.locks import PLAN, Release
 from hfrun.study.opened import OpenedStudy
 from hfrun.study.plan import Planned, may_begin, stretched, values_for
 from hfrun.study.trial_figures import Figures
@@ -26,6 +26,12 @@ from lob_backtest.progress import announce
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _MOST_BEGUN = 4  # a trial that ends its worker again and again would end every worker
+# Why there is nothing to try.
+_NOTHING = {
+    "explore": "the design has no values for it",
+    "exploit": "every point of the space has been tried",
+    "finalist": "fewer trials are feasible than there were to be finalists",
+}
 _STATES = {
     "done": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -90,26 +96,35 @@ def _claim(opened: OpenedStudy) -> Claim | None:
 def _run(opened: OpenedStudy, claim: Claim) -> None:
     store, trial, planned = opened.store, claim.trial, claim.planned
     begun = store.begin(trial, worker=worker_name())
-    values = trial.user_attrs.get("values")
+    values = trial.user_attrs.get("values") or _decided(opened, claim)
     if values is None:
-        values = values_for(
-            planned,
-            opened.space,
-            opened.trials_of(store.trials()),
-            seeds=len(opened.study.seeds),
-            higher_is_better=opened.score.higher_is_better,
-            seed=opened.study.design_seed,
-        )
-    if values is None:
-        _end_without_run(opened, claim, "fewer trials are feasible than there were to be finalists")
+        _end_without_run(opened, claim, _NOTHING[planned.phase])
         return
-    store.set_values(trial, values, opened.space)
     if begun > _MOST_BEGUN:
         _end_without_run(opened, claim, f"its worker ended {begun - 1} times without a word")
         return
     told = f"trial {trial.number} ({planned.phase}{', taken up again' if begun > 1 else ''})"
     announce(f"{told}: {opened.label(values)}")
     _end(opened, claim, _trained(opened, claim, values))
+
+
+def _decided(opened: OpenedStudy, claim: Claim) -> Mapping[str, Any] | None:
+    """Decide what a trial tries and note it, one worker at a time: the next sees it running."""
+    release = opened.store.locks.wait(PLAN)
+    try:
+        values = values_for(
+            claim.planned,
+            opened.space,
+            opened.trials_of(opened.store.trials()),
+            seeds=len(opened.study.seeds),
+            higher_is_better=opened.score.higher_is_better,
+            seed=opened.study.design_seed,
+        )
+        if values is not None:
+            opened.store.set_values(claim.trial, values, opened.space)
+    finally:
+        release()
+    return values
 
 
 def _trained(opened: OpenedStudy, claim: Claim, values: Mapping[str, Any]) -> TrialResult:

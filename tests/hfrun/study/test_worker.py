@@ -87,6 +87,22 @@ def test_a_larger_budget_adds_trials_and_a_smaller_one_is_refused(
         opened_in(tmp_path, budget={"trials": 2})
 
 
+def test_a_grid_that_would_be_another_is_refused(tmp_path: Path) -> None:
+    opened_in(tmp_path, design="grid", budget={"trials": 4})
+    with pytest.raises(HfrunError, match="does not begin with the trials that the study has"):
+        opened_in(tmp_path, design="grid", budget={"trials": 8})
+
+
+def test_a_space_whose_every_point_was_tried_ends_its_further_trials(
+    runs: FakeRuns, tmp_path: Path
+) -> None:
+    nuisance = {"weight_decay": [0.01, 0.1]}
+    opened = opened_in(tmp_path, nuisance=nuisance, budget={"trials": 4, "exploit": 2})
+    work(opened)
+    assert [trial.status for trial in opened.data().trials] == ["done"] * 4 + ["failed"] * 2
+    assert opened.data().trials[4].error == "every point of the space has been tried"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
