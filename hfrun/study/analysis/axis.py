@@ -153,7 +153,7 @@ def parallel(data: StudyData, axes: Sequence[Axis]) -> dict[str, Any]:
             {"trial": trial.number, "status": outcome_of(trial),
              "score": trial.score if trial.has_score else None,
              "rank": ranked.get(trial.number),
-             "places": [axis.place(trial.values) for axis in axes]}
+             "places": [_inside(axis.place(trial.values)) for axis in axes]}
             for trial in data.explored
         ],
     }  # fmt: skip
@@ -178,8 +178,13 @@ def outcome_of(trial: StudyTrial) -> str:
 
 def trial_label(trial: StudyTrial, axes: Sequence[Axis]) -> str:
     """What a trial set, in words, the axes in their order."""
-    return cell_label({axis.key: trial.values[axis.key] for axis in axes
-                       if axis.key in trial.values})  # fmt: skip
+    told = {axis.key: trial.values[axis.key] for axis in axes if axis.key in trial.values}
+    return cell_label(told) or "the config as it is"
+
+
+def _inside(place: float | None) -> float | None:
+    """A value from before a range was narrowed stands at its bound."""
+    return None if place is None else min(max(place, 0.0), 1.0)
 
 
 def _point(trial: StudyTrial, at: float) -> dict[str, Any]:

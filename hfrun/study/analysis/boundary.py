@@ -17,6 +17,7 @@ from hfrun.study.study_data import StudyData
 NEAR = 0.1  # of the range, on its own scale
 LEVEL = 0.05
 _FEWEST, _MOST = 3, 10
+_LUMPY = 1000  # whole numbers, more of which are as good as a continuous range
 # Shares, for which a bound above 1 means nothing.
 _SHARES = ("dropout", "beta1", "beta2", "momentum", "smoothing", "factor", "floor", "ratio",
            "share")  # fmt: skip
@@ -112,12 +113,12 @@ def _is_near(place: float, side: str) -> bool:
 
 def _share_near(axis: Axis, side: str) -> float:
     """Share of evenly spread points near a bound; whole numbers and listed values are lumps."""
-    if axis.is_range and not axis.integer:
+    low, high = axis.bounds
+    if axis.is_range and (not axis.integer or high - low > _LUMPY):
         return NEAR
     if not axis.is_range:
         levels, widths = [float(place) for place in range(len(axis.values))], None
     else:
-        low, high = axis.bounds
         levels = [float(number) for number in range(int(low), int(high) + 1)]
         widths = [math.log((n + 0.5) / (n - 0.5)) if axis.log else 1.0 for n in levels]
     widths = widths or [1.0] * len(levels)

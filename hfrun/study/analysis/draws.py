@@ -44,9 +44,11 @@ class Draws:
         found: FloatArray = both[~np.isnan(both).any(axis=1)]
         return found
 
-    def matched(self, cell: int, other: int) -> bool:
-        """Whether two cells were tried at the same points."""
-        return len(self.shared(cell, other)) == len(self.of(cell)) == len(self.of(other))
+    def either(self, cell: int, other: int) -> FloatArray:
+        """``(N, 2)`` those of two cells at the points that at least one has; NaN for the other."""
+        both = self.wins[:, [cell, other]]
+        found: FloatArray = both[~np.isnan(both).all(axis=1)]
+        return found
 
 
 def draws_of(

@@ -1,14 +1,18 @@
 """What the analysis says, in sentences with their numbers: the answer first, then the rest."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from hfrun.study.grid import key_label
+from hfrun.study.space import canonical
 
 # Of Adam's own hyperparameters, how many so many trials carry, in the order in which to add them:
 # the tuning playbook's advice.
 _CARRIES = ((10, 1, "the learning rate alone"), (25, 2, "the learning rate and beta1"),
             (50, 3, "the learning rate, beta1 and epsilon"))  # fmt: skip
+
+_BY_LUCK = 20  # choices of as many points, of which that of the outermost ones is one
 
 
 def answer_of(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,10 +42,10 @@ def _of_the_lead(found: Mapping[str, Any], plot: Mapping[str, Any]) -> str:
     first, second = (plot["values"][comparison[name]] for name in ("best", "second"))
     is_open = [other for other in comparison["others"] if not other["decided"]]
     shown = is_open[0] if is_open else comparison["others"][0]
+    ahead = f"{abs(comparison['lead']):.4f} ahead of" if comparison["lead"] else "level with"
     told = (
         f"{plot['name']} {first['label']}, best of {plot['compared_at']} "
-        f"{_score(found, first['expected'])}, {abs(comparison['lead']):.4f} ahead of "
-        f"{second['label']}"
+        f"{_score(found, first['expected'])}, {ahead} {second['label']}"
     )
     if shown["value"] != comparison["second"]:
         told += f", open against {plot['values'][shown['value']]['label']}"
@@ -57,6 +61,7 @@ def _of_the_lead(found: Mapping[str, Any], plot: Mapping[str, Any]) -> str:
 def findings_of(found: Mapping[str, Any]) -> list[str]:
     """All that a reader should know beside the answer."""
     return [
+        *_of_the_answer(found),
         *_of_the_best(found),
         *_of_the_finalists(found),
         *_of_the_best_that_may_not_be_chosen(found),
@@ -67,6 +72,14 @@ def findings_of(found: Mapping[str, Any]) -> list[str]:
         *_of_what_is_missing(found),
         *_of_the_number_tuned(found),
     ]
+
+
+def _of_the_answer(found: Mapping[str, Any]) -> list[str]:
+    """What a decision of the exploration does not cover."""
+    if not found["answer"]["decided"]:
+        return []
+    return ["the comparison is of one validation part and one seed for each trial; new seeds are "
+            "what hfrun study adopt trains"]  # fmt: skip
 
 
 def _of_the_best(found: Mapping[str, Any]) -> list[str]:
@@ -95,7 +108,23 @@ def _of_the_finalists(found: Mapping[str, Any]) -> list[str]:
             words[0] += ": less than one of them varies over seeds"
     if first["lacking"]:
         words.append(f"{first['lacking']} seeds of the best finalist have no score")
-    return words
+    return words + _of_the_disagreement(found, first)
+
+
+def _of_the_disagreement(found: Mapping[str, Any], first: Mapping[str, Any]) -> list[str]:
+    """Where the best finalist has another scientific value than the short trials' best."""
+    if not found["isolation"]:
+        return []
+    plot = found["isolation"][-1]
+    ahead = plot["comparison"]["best"]
+    if ahead is None:
+        return []
+    cell = plot["values"][ahead]
+    if all(canonical(first["values"].get(key)) == canonical(value)
+           for key, value in cell["values"].items()):  # fmt: skip
+        return []
+    return [f"in the short trials {plot['name']} {cell['label']} was ahead, which the best "
+            "finalist does not have"]  # fmt: skip
 
 
 def _of_the_best_that_may_not_be_chosen(found: Mapping[str, Any]) -> list[str]:
@@ -127,22 +156,22 @@ def _of_the_boundaries(found: Mapping[str, Any]) -> list[str]:
 
 
 def _of_what_diverged(found: Mapping[str, Any]) -> list[str]:
-    """A bound beyond which everything diverged, where there is one."""
+    """A bound beyond which everything diverged, where there is one, and it is not by luck."""
     words = []
     for axis in found["axes"]:
         if axis["kind"] != "range":
             continue
-        at = {name: [point["x"] for point in axis["points"] if (point["status"] == "diverged") is
-                     (name == "diverged")] for name in ("diverged", "other")}  # fmt: skip
-        lost, kept = at["diverged"], at["other"]
-        if len(lost) < 2 or len(kept) < 2:
+        lost = {point["x"] for point in axis["points"] if point["status"] == "diverged"}
+        kept = {point["x"] for point in axis["points"] if point["status"] != "diverged"}
+        # the trials of one nuisance point are alike: points are counted, by their values
+        if not kept or math.comb(len(lost) + len(kept), len(lost)) < _BY_LUCK:
             continue
         if min(lost) > max(kept):
-            words.append(f"all {len(lost)} trials with {axis['name']} of {min(lost):.3g} or more "
-                         f"diverged, none of those up to {max(kept):.3g}")  # fmt: skip
+            words.append(f"all points with {axis['name']} of {min(lost):.3g} or more diverged "
+                         f"({len(lost)}), none of those up to {max(kept):.3g}")  # fmt: skip
         elif max(lost) < min(kept):
-            words.append(f"all {len(lost)} trials with {axis['name']} of {max(lost):.3g} or less "
-                         f"diverged, none of those from {min(kept):.3g} on")  # fmt: skip
+            words.append(f"all points with {axis['name']} of {max(lost):.3g} or less diverged "
+                         f"({len(lost)}), none of those from {min(kept):.3g} on")  # fmt: skip
     return words
 
 

@@ -126,18 +126,18 @@ def redrawn_best(draws: FloatArray, rng: np.random.Generator) -> FloatArray:
 def _redrawn_lead(
     draws: Draws, best: int, other: int, rng: np.random.Generator
 ) -> tuple[float | None, float | None]:
-    """95 % of the leads over redrawn points: the same for both where both were tried at them."""
-    if draws.matched(best, other):
-        shared = draws.shared(best, other)
-        chosen = shared[rng.integers(0, len(shared), size=(RESAMPLES, len(shared)))].max(axis=1)
-        first, second = chosen[:, 0], chosen[:, 1]
+    """95 % of the leads over redrawn points, the same for both where both were tried at them."""
+    ours, theirs, shared = draws.of(best), draws.of(other), draws.shared(best, other)
+    # where one has more trials, those at points of its own would favour it by their number
+    rows = draws.either(best, other) if len(ours) == len(theirs) else shared
+    if len(shared) >= _PAIRS or len(rows) == len(ours) == len(theirs):
+        chosen = rows[rng.integers(0, len(rows), size=(RESAMPLES, len(rows)))]
+        first, second = np.where(np.isnan(chosen), -np.inf, chosen).max(axis=1).T
     else:
-        ours, theirs = draws.of(best), draws.of(other)
         size = (RESAMPLES, min(len(ours), len(theirs)))
         first, second = (rng.choice(each, size=size).max(axis=1) for each in (ours, theirs))
     known = np.isfinite(first) & np.isfinite(second)
     if not known.any():
         return None, None
-    leads = first[known] - second[known]
-    low, high = np.quantile(leads, [LEVEL / 2, 1 - LEVEL / 2])
+    low, high = np.quantile(first[known] - second[known], [LEVEL / 2, 1 - LEVEL / 2])
     return float(low), float(high)

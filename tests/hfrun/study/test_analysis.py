@@ -71,7 +71,7 @@ def test_a_degenerate_study_is_analysed_and_nothing_is_decided(name: str) -> Non
         ("all waiting", "no answer: of 8 trials none may be chosen (8 waiting)"),
         ("one value never done",
          "not answered: only 0 has a trial that may be chosen: nothing to compare"),
-        ("nothing varied", "best: , accuracy 0.6000"),
+        ("nothing varied", "best: the config as it is, accuracy 0.6000"),
     ],
 )  # fmt: skip
 def test_the_answer_says_why_there_is_none(name: str, text: str) -> None:
@@ -125,15 +125,15 @@ def findings_of(data: StudyData) -> str:
         ([trial(0, 0.6, values={RATE: 1e-3}), trial(1, 0.7, values={RATE: 1e-4},
                                                     constraints=MISSED)], {},
          "trial 1 has accuracy 0.7000 and may not be chosen: latency_ms 12 (at most 10)"),
-        ([trial(n, 0.5, values={RATE: 1e-4}) for n in range(3)]
+        ([trial(n, 0.5, values={RATE: 1e-4 * (n + 1)}) for n in range(3)]
          + [trial(3 + n, status="diverged", values={RATE: 5e-3 + 1e-3 * n}) for n in range(3)], {},
-         "all 3 trials with learning_rate of 0.005 or more diverged, none of those up to 0.0001"),
+         "all points with learning_rate of 0.005 or more diverged (3), none of those up to 0.0003"),
         ([trial(0, 0.6), trial(1, status="running"), trial(2, status="waiting")],
          {"budget": {"trials": 4, "finalists": 1}},
          "2 trials wait or are running: this is not the last word\n"
          "not begun of the budget: 1 of explore, 1 of finalist"),
         ([trial(0, 0.6, phase="finalist", seed=0), trial(1, 0.64, phase="finalist", seed=1)], {},
-         "best finalist: , accuracy 0.6200 (± 0.0283 over 2 seeds)"),
+         "best finalist: the config as it is, accuracy 0.6200 (± 0.0283 over 2 seeds)"),
         ([trial(0, 0.6), trial(1, 0.5)], {},
          "the best of 2 is flattered by having been chosen, and it is of one seed"),
         ([trial(0, 0.6), trial(1), trial(2, status="pruned")], {},
@@ -180,3 +180,21 @@ def test_finalists_that_differ_by_less_than_their_seeds_are_said_to() -> None:
     words = findings_of(study(trials, nuisance={RATE: RATES}))
     assert "0.0050 ahead of learning_rate 0.01" in words
     assert "less than one of them varies over seeds" in words
+
+
+def test_a_point_that_diverges_at_every_scientific_value_is_no_bound_of_the_rate() -> None:
+    diverged = by_cell({at: [0.5, 0.6, 0.7, 0.6, 0.5, None] for at in (0.0, 0.3, 0.6)})
+    assert "diverged (" not in findings_of(diverged)
+
+
+def test_a_best_finalist_that_the_short_trials_did_not_foresee_is_named() -> None:
+    data = by_cell({0.0: [0.5, 0.6, 0.7], 0.3: [0.6, 0.7, 0.8]})
+    long = [trial(6 + n, 0.9 - 0.1 * n, phase="finalist", values={DROPOUT: 0.3 * n, RATE: 1e-5})
+            for n in (0, 1)]  # fmt: skip
+    words = findings_of(replace(data, trials=(*data.trials, *long)))
+    assert "in the short trials dropout 0.3 was ahead, which the best finalist does not" in words
+
+
+def test_a_decision_says_what_it_does_not_cover() -> None:
+    assert any("one validation part and one seed" in each for each in found_in(0.03)["findings"])
+    assert not any("one validation part" in each for each in found_in(0.0)["findings"])

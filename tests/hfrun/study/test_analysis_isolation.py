@@ -1,5 +1,6 @@
 """The best over nuisance for each scientific value, and when a lead is more than luck."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,24 @@ def test_a_lead_over_few_trials_is_never_decided() -> None:
     (plot,) = plots_of(by_cell({0.0: [0.9, 0.8], 0.3: [0.1, 0.2]}))
     assert plot["comparison"]["decided"] is False
     assert "only 2 trials" in plot["comparison"]["reason"]
+
+
+def test_a_trial_that_failed_costs_its_point_and_not_the_pairing() -> None:
+    data = drawn(points=16, effect=0.02)
+    found = [each for each in data.trials if each.status == "done"]
+    failed = replace(found[0], status="failed", score=None)
+    trials = tuple(failed if each is found[0] else each for each in data.trials)
+    (plot,) = plots_of(replace(data, trials=trials))
+    assert plot["values"][0]["failed"] == 1
+    assert plot["comparison"]["decided"] is True
+    assert plot["comparison"]["low"] < plot["comparison"]["lead"] < plot["comparison"]["high"]
+
+
+def test_points_of_the_exploitation_that_each_value_has_for_itself_count_in_the_bests() -> None:
+    data = by_cell({0.0: [0.5, 0.6, 0.7, 0.6, 0.5], 0.3: [0.6, 0.7, 0.8, 0.7, 0.6]})
+    more = [trial(10 + n, 0.75 + 0.1 * n, phase="exploit", values={DROPOUT: 0.3 * n,
+                                                                   RATE: 1e-4 * (n + 3)})
+            for n in (0, 1)]  # fmt: skip
+    (plot,) = plots_of(replace(data, trials=(*data.trials, *more)))
+    assert [value["best"] for value in plot["values"]] == [0.75, 0.85]
+    assert plot["comparison"]["others"][0]["pairs"] == 5
