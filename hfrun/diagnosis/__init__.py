@@ -5,6 +5,7 @@
 A rule whose figures are not in the record says nothing. docs/diagnosis.md lists all of them.
 """
 
+import dataclasses
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,8 +53,23 @@ def diagnose(record: RunRecord, parent: RunRecord | None = None) -> list[Finding
         record: the run.
         parent: the run it was changed from, which some rules compare it with.
     """
-    found = [finding for rule in RULES for finding in rule.judge(record, parent)]
+    sound = _sound(record)
+    found = [
+        finding
+        for rule in RULES
+        for finding in rule.judge(record if rule is stability.not_finite else sound, parent)
+    ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _sound(record: RunRecord) -> RunRecord:
+    """The record without trainings that broke, of which nothing else counts until that is mended."""
+    sound = tuple(course for course in record.courses if not stability.is_broken(course))
+    if len(sound) == len(record.courses):
+        return record
+    if sound:
+        return dataclasses.replace(record, courses=sound)
+    return dataclasses.replace(record, courses=(), test={}, report={})
 
 
 def write_diagnosis(findings: Sequence[Finding], folder: Path) -> None:

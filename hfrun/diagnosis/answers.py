@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hfrun.diagnosis.course_view import best_of, finite, number, override
+from hfrun.diagnosis.course_view import best_of, count, finite, number, override
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.rule import course_rule, record_rule
 from hfrun.diagnosis.sources import CALIBRATION, LLAMA, OURS
@@ -12,6 +12,7 @@ from hfrun.record import Course, RunRecord
 
 _MAX_ECE = 0.08  # the gate's own limit, where the config has none
 _FAR_FROM_ONE = 0.1
+_LEAST_TESTED = 30
 
 
 @course_rule(f"{OURS}: a score is read beside what needs no model")
@@ -48,6 +49,9 @@ def worse_than_majority(record: RunRecord, parent: RunRecord | None) -> Sign | N
     got, most = finite(accuracy.get("value")), finite(accuracy.get("high"))
     share = finite((record.test.get("majority_accuracy") or {}).get("value"))
     if got is None or most is None or share is None or most >= share:
+        return None
+    sizes = [count(fold.get("n")) for fold in record.report.get("folds") or []]
+    if sizes and sum(size or 0 for size in sizes) < _LEAST_TESTED:
         return None
     return Sign(
         severity="warning",
@@ -91,9 +95,11 @@ def calibration(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     ece = finite((record.test.get("ece") or {}).get("value"))
     told, parts = _temperature(record.report.get("calibration") or {}), []
     evidence: dict[str, float | str] = {}
+    low_ece = finite((record.test.get("ece") or {}).get("low"))
     is_off = ece is not None and ece > limit
     if ece is not None and is_off:
-        parts.append(f"expected calibration error is {ece:.3g}, above {limit:g}")
+        least = "" if low_ece is None else f" (at least {low_ece:.3g} by its interval)"
+        parts.append(f"expected calibration error is {ece:.3g}{least}, and {limit:g} is allowed")
         evidence |= {"ece": ece, "limit": limit}
     if told is not None:
         value, low, high = told
@@ -107,7 +113,7 @@ def calibration(record: RunRecord, parent: RunRecord | None) -> Sign | None:
     smooth = "" if is_smoothed else "; or " + override(record, "label_smoothing", 0.1)
     command = f"hfrun calibrate {record.folder or 'RUN'}"
     return Sign(
-        severity="warning" if is_off else "advice",
+        severity="warning" if is_off and (low_ece is None or low_ece > limit) else "advice",
         message="; ".join(parts),
         evidence=evidence,
         next_experiment=f"{command}, and use its temperature{smooth}",

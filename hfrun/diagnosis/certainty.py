@@ -5,6 +5,7 @@ from statistics import fmean, stdev
 
 from hfrun.diagnosis.course_view import (
     best_of,
+    count,
     evaluation_size,
     evaluations,
     finite,
@@ -12,7 +13,7 @@ from hfrun.diagnosis.course_view import (
     number,
 )
 from hfrun.diagnosis.finding import Sign
-from hfrun.diagnosis.noise import accuracy_error, examples_needed
+from hfrun.diagnosis.noise import accuracy_error, difference_error, examples_needed
 from hfrun.diagnosis.rule import course_rule, record_rule
 from hfrun.diagnosis.settings import changed_data
 from hfrun.diagnosis.sources import DEEPLOB, LLAMA
@@ -186,14 +187,14 @@ def _validation_and_test(record: RunRecord) -> list[tuple[float, float, float | 
         if best is None or "eval_accuracy" not in best.figures:
             continue
         seen, n = best.figures["eval_accuracy"], evaluation_size(course)
-        tested, n_test = finite((fold or {}).get("accuracy")), finite((fold or {}).get("n"))
+        tested, n_test = finite((fold or {}).get("accuracy")), count((fold or {}).get("n"))
         if tested is None and len(record.courses) == 1:
             tested = finite((record.test.get("accuracy") or {}).get("value"))
         if tested is None:
             continue
         error = None
         if n and n_test:
-            error = math.hypot(accuracy_error(seen, n), accuracy_error(tested, int(n_test)))
+            error = difference_error(seen, n, tested, n_test)
         pairs.append((seen, tested, error))
     return pairs
 

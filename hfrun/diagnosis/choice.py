@@ -1,10 +1,12 @@
 """Rules about the chosen epoch: where in the run it lies, and how much of it is luck."""
 
 from hfrun.diagnosis.course_view import (
+    Best,
     best_of,
     epochs_done,
     epochs_planned,
     epochs_trained,
+    evaluation_size,
     evaluations,
     number,
     override,
@@ -12,7 +14,7 @@ from hfrun.diagnosis.course_view import (
     warmup_epochs,
 )
 from hfrun.diagnosis.finding import Sign
-from hfrun.diagnosis.noise import epoch_noise, luck_of_the_best
+from hfrun.diagnosis.noise import accuracy_error, epoch_noise, luck_of_the_best
 from hfrun.diagnosis.rule import course_rule
 from hfrun.diagnosis.sources import LLAMA, PLAYBOOK
 from hfrun.record import Course, RunRecord
@@ -85,8 +87,9 @@ def best_at_the_end(course: Course, record: RunRecord) -> Sign | None:
     if best.index != len(evaluations(course)) - 1:
         return None
     recent = scores[-1 - max(1, len(scores) // 4)]
-    gained, whole = abs(best.value - recent), abs(best.value - scores[0])
-    if gained < _STILL_RISING * whole or gained == 0:
+    whole = abs(best.value - scores[0])
+    gained = min(abs(best.value - recent), whole)
+    if gained == 0 or gained < max(_STILL_RISING * whole, _noise(scores, best, course)):
         return None
     gap = best.figures.get("train_eval_gap", 0.0)
     wide = f", and the gap is {gap:.3g} already" if gap > _WIDE_GAP else ""
@@ -101,6 +104,14 @@ def best_at_the_end(course: Course, record: RunRecord) -> Sign | None:
         "(the schedule stretches with it)" + (", and more regularization" if wide else ""),
         weight=gained,
     )  # fmt: skip
+
+
+def _noise(scores: list[float], best: Best, course: Course) -> float:
+    """What a gain has to exceed: the scatter between epochs, and the error of an accuracy."""
+    scatter = 2 * epoch_noise(scores) if len(scores) >= _LEAST_EVALUATIONS else 0.0
+    n = evaluation_size(course)
+    is_accuracy = n is not None and best.metric == "eval_accuracy"
+    return max(scatter, accuracy_error(best.value, n) if is_accuracy and n else 0.0)
 
 
 def _longer(trained: float) -> float:

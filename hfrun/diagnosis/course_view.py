@@ -172,23 +172,23 @@ def train_measure(course: Course) -> str | None:
 
 def evaluation_size(course: Course) -> int | None:
     """Examples of the validation part."""
-    return next((size for name in _SIZES if (size := _count(course.figures.get(name)))), None)
+    return next((size for name in _SIZES if (size := count(course.figures.get(name)))), None)
 
 
 def train_dev_size(course: Course) -> int | None:
     """Examples of the block between train and validation."""
-    return _count(course.figures.get("train_dev_decisions"))
+    return count(course.figures.get("train_dev_decisions"))
 
 
 def train_size(course: Course, record: RunRecord) -> int | None:
     """Training examples on which the train accuracy was measured."""
-    sizes = (_count(course.figures.get(name)) for name in ("train_decisions", "train_texts"))
+    sizes = (count(course.figures.get(name)) for name in ("train_decisions", "train_texts"))
     held = next((size for size in sizes if size), None)
-    asked = _count(record.flat_config.get("callbacks.gap_samples"))
+    asked = count(record.flat_config.get("callbacks.gap_samples"))
     return min(held, asked) if held and asked else held
 
 
-def _count(value: object) -> int | None:
+def count(value: object) -> int | None:
     """A number of examples, of which there is at least one."""
     held = finite(value)
     return int(held) if held is not None and held >= 1 else None

@@ -7,11 +7,10 @@ Train-dev is data of the training's own time that was not trained on; where it w
 variance and data mismatch cannot be told apart, and the message says so.
 """
 
-import math
-
 from hfrun.diagnosis.course_view import (
     Best,
     best_of,
+    count,
     ended_in_warmup,
     evaluation_size,
     finite,
@@ -23,7 +22,7 @@ from hfrun.diagnosis.course_view import (
     train_size,
 )
 from hfrun.diagnosis.finding import Sign
-from hfrun.diagnosis.noise import accuracy_error
+from hfrun.diagnosis.noise import difference_error
 from hfrun.diagnosis.rule import course_rule
 from hfrun.diagnosis.sources import DEEPLOB, TREE
 from hfrun.record import Course, RunRecord
@@ -47,7 +46,8 @@ def bias(course: Course, record: RunRecord) -> Sign | None:
     epoch, train = max(fitted, key=lambda held: held[1])
     simpler = _best_baseline(course, record)
     if simpler is not None:
-        name, reached, error = simpler
+        name, reached, n = simpler
+        error = difference_error(reached, n, train, train_size(course, record) or n)
         if reached - train > 2 * error:  # and it beats the model on that block as well
             return Sign(
                 severity="warning",
@@ -75,13 +75,13 @@ def bias(course: Course, record: RunRecord) -> Sign | None:
     )
 
 
-def _best_baseline(course: Course, record: RunRecord) -> tuple[str, float, float] | None:
-    """Name, test accuracy and its standard error of a simpler model that beats it on the test part.
+def _best_baseline(course: Course, record: RunRecord) -> tuple[str, float, int] | None:
+    """Name, test accuracy and its examples of a simpler model that beats it on the test part.
 
     The most frequent class is no model: its share tells of the block, not of what can be learnt.
     """
     fold = fold_report(course, record) or {}
-    n, own, trained_on = fold.get("n"), finite(fold.get("accuracy")), train_size(course, record)
+    n, own = count(fold.get("n")), finite(fold.get("accuracy"))
     held = {
         name: reached
         for name, figures in (fold.get("baselines") or {}).items()
@@ -90,10 +90,9 @@ def _best_baseline(course: Course, record: RunRecord) -> tuple[str, float, float
     if not held or not n or own is None:
         return None
     name = max(held, key=lambda key: held[key])
-    error = accuracy_error(held[name], n)
-    if held[name] - own <= 2 * error:
+    if held[name] - own <= 2 * difference_error(held[name], n, own, n):
         return None
-    return name, held[name], math.hypot(error, accuracy_error(own, trained_on or n))
+    return name, held[name], n
 
 
 def _fit_more(course: Course, record: RunRecord) -> str:
@@ -147,7 +146,7 @@ def _gap_error(one: float, other: float, n_one: int | None, n_other: int | None)
     """Standard error of the difference of two accuracies on different examples."""
     if n_one is None or n_other is None:
         return None
-    return math.hypot(accuracy_error(one, n_one), accuracy_error(other, n_other))
+    return difference_error(one, n_one, other, n_other)
 
 
 def _told_apart(known: str, record: RunRecord) -> str:

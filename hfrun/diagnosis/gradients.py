@@ -39,8 +39,10 @@ def clipped_on_most_steps(record: RunRecord, parent: RunRecord | None) -> Sign |
     clip, norms = number(record, "clip"), _norms_of(record)
     if not clip or clip < 0:
         return None
-    if norms.size < _LEAST_STEPS:
+    if record.kind == "recorded" and not norms.size:
         return _clipped_by_means(record, clip)
+    if norms.size < _LEAST_STEPS:
+        return None
     share = float((norms > clip).mean())
     if share <= 0.5:
         return None

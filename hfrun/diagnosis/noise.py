@@ -21,6 +21,20 @@ def accuracy_error(accuracy: float, n: int) -> float:
     return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / n)
 
 
+def difference_error(one: float, n_one: int, other: float, n_other: int) -> float:
+    """Standard error of the difference of two accuracies on different examples.
+
+        sqrt(p (1 - p) (1 / n + 1 / m)),   p: of both together
+
+    Of both together, so that one right answer out of one is no certainty.
+
+    >>> round(difference_error(1.0, 1, 0.0, 1), 3), difference_error(0.5, 100, 0.5, 100)
+    (0.707, 0.07071067811865475)
+    """
+    together = (one * n_one + other * n_other) / (n_one + n_other)
+    return math.sqrt(max(together * (1 - together), 0.0) * (1 / n_one + 1 / n_other))
+
+
 def examples_needed(accuracy: float, gain: float) -> int:
     """Examples for which a gain is two standard errors of the accuracy.
 

@@ -1,8 +1,16 @@
 """Rules about what happens after the best epoch: overfitting, and losses that mislead."""
 
-from hfrun.diagnosis.course_view import best_of, number, override, series, train_measure
+from hfrun.diagnosis.course_view import (
+    best_of,
+    evaluation_size,
+    number,
+    override,
+    series,
+    train_measure,
+)
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.fit import regularized
+from hfrun.diagnosis.noise import accuracy_error
 from hfrun.diagnosis.rule import course_rule
 from hfrun.diagnosis.sources import CALIBRATION, DEEPLOB, NOTES
 from hfrun.record import Course, RunRecord
@@ -106,7 +114,8 @@ def loss_up_accuracy_up(course: Course, record: RunRecord) -> Sign | None:
         return None
     high = max(later, key=lambda epoch: accuracies[epoch])
     gained = accuracies[high] - accuracies[low]
-    if gained < 0.005:
+    n = evaluation_size(course)
+    if gained < (0.005 if n is None else accuracy_error(accuracies[high], n)):
         return None
     return Sign(
         severity="info",

@@ -15,6 +15,17 @@ _RISE = 0.05  # of the loss that the training began with
 _LOSSES = ("train_loss", "eval_loss")
 
 
+def is_broken(course: Course) -> bool:
+    """Whether what is not finite ended the training or went into its weights.
+
+    A step that gradient scaling skips has no finite norm, and training goes on.
+    """
+    losses = (entry.get(name, 0.0) for entry in course.epochs for name in _LOSSES)
+    fired = (course.stopped_by or {}).get("rule") == "non_finite"
+    last = course.grad_norms[-1] if course.grad_norms else 0.0
+    return fired or not math.isfinite(last) or any(not math.isfinite(loss) for loss in losses)
+
+
 @course_rule(f"{DEEPLOB}: a loss or gradient that is not finite ends a run at once")
 def not_finite(course: Course, record: RunRecord) -> Sign | None:
     """A loss or a gradient norm was NaN or infinite."""
@@ -27,6 +38,7 @@ def not_finite(course: Course, record: RunRecord) -> Sign | None:
     ]
     if not steps and not losses:
         return None
+    is_over = is_broken(course)
     evidence: dict[str, float | str] = {"steps_not_finite": len(steps)}
     parts = []
     if steps:
@@ -38,8 +50,8 @@ def not_finite(course: Course, record: RunRecord) -> Sign | None:
         evidence |= {"first_epoch": epoch, "loss": name}
         parts.append(f"{name} is not finite from epoch {epoch:g} on")
     return Sign(
-        severity="error",
-        message="; ".join(parts),
+        severity="error" if is_over else "warning",
+        message="; ".join(parts) + ("" if is_over else "; training went on without these steps"),
         evidence=evidence,
         next_experiment=f"{_lower_rate(record)}; a longer warm-up, and training.bf16=false where "
         "it was on",

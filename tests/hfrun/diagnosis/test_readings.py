@@ -183,6 +183,44 @@ def test_what_fewer_than_half_of_the_folds_show_is_told_a_step_milder() -> None:
     assert finding.message.startswith("In 1 of 3 folds, fold 2:")
 
 
+def test_of_a_training_that_broke_nothing_else_is_judged() -> None:
+    figures = {"eval_loss": [1.0, 0.9], "train_accuracy": [0.6, 0.9], "eval_accuracy": [0.5, 0.6]}
+    broken = Course(label="fold 0", epochs=epochs(**figures), grad_norms=(1.0, math.nan))
+    sound = Course(label="fold 1", epochs=epochs(**figures), grad_norms=(1.0, 1.0))
+    alone = diagnose(run(broken, test={"ece": {"value": 0.9}}))
+    assert [(one.rule, one.severity) for one in alone] == [("not_finite", "error")]
+    beside = {one.rule: one.courses for one in diagnose(run(broken, sound))}
+    assert beside["variance"] == ("fold 1",)
+
+
+def test_steps_that_scaling_skipped_are_a_warning() -> None:
+    """The first steps of float16 have no finite norm until the scale is found."""
+    finding = told("not_finite", run(Course(grad_norms=(math.inf, math.inf, 1.0, 1.0))))
+    assert finding.severity == "warning"
+    assert "2 of 4 gradient norms are not finite, the first at step 1" in finding.message
+
+
+def test_one_test_example_proves_nothing() -> None:
+    """A baseline with its one example right, a model with it wrong."""
+    record = run(
+        sized(300, eval_accuracy=[0.23], train_accuracy=[0.28]), config=ACCURACY,
+        report=reported(0.0, {"boosting": {"accuracy": 1.0}}, n=1),
+        test={"accuracy": {"value": 0.0, "high": 0.79}, "majority_accuracy": {"value": 1.0}},
+    )  # fmt: skip
+    found_here = {one.rule: one for one in diagnose(record)}
+    assert set(found_here) == {"bias"}
+    assert "baseline" not in found_here["bias"].evidence
+
+
+def test_a_last_epoch_that_is_best_by_chance_is_not_still_improving() -> None:
+    """300 examples: the standard error is 0.026, and the last quarter gained 0.017."""
+    scores = [0.273, 0.277, 0.227, 0.263, 0.250, 0.243, 0.273, 0.270, 0.273, 0.287]
+    assert (
+        found("best_at_the_end", (run(sized(300, eval_accuracy=scores), config=ACCURACY), None))
+        is None
+    )
+
+
 def test_scores_on_other_data_are_not_compared() -> None:
     course = sized(100, eval_accuracy=[0.56])
     before = run(sized(100, eval_accuracy=[0.55]), config={**ACCURACY, "data.label.kind": "a"})
@@ -222,7 +260,9 @@ def test_percent_are_not_read_as_shares() -> None:
 def test_findings_come_the_most_severe_first() -> None:
     record = run(
         Course(epochs=epochs(eval_loss=[1.0, 0.9], train_accuracy=[0.6, 0.9],
-                             eval_accuracy=[0.5, 0.6]), grad_norms=(1.0, float("inf")))
+                             eval_accuracy=[0.5, 0.6])),
+        config={"training.loss.balanced_sampler": True, "training.loss.class_weights": "balanced",
+                "training.loss.sample_weights": "move"},
     )  # fmt: skip
     order = [finding.severity for finding in diagnose(record)]
     assert order == ["error", "warning", "advice"]
