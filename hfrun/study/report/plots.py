@@ -115,7 +115,7 @@ def _aside(
 def _range_axis(axes: Any, axis: Mapping[str, Any], palette: Palette) -> None:
     if axis["log"]:
         axes.set_xscale("log")
-        axes.tick_params(axis="x", which="minor", length=0, labelbottom=False)
+        axes.minorticks_off()
     else:
         axes.locator_params(axis="x", nbins=5)
     for bound, inner in ((0.0, _TENTH), (1.0, 1 - _TENTH)):
