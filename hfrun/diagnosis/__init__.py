@@ -63,7 +63,7 @@ def diagnose(record: RunRecord, parent: RunRecord | None = None) -> list[Finding
 
 
 def _sound(record: RunRecord) -> RunRecord:
-    """The record without trainings that broke, of which nothing else counts until that is mended."""
+    """The record without trainings that broke, of which nothing else can be believed."""
     sound = tuple(course for course in record.courses if not stability.is_broken(course))
     if len(sound) == len(record.courses):
         return record

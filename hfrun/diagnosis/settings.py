@@ -66,8 +66,8 @@ def other_data(record: RunRecord, parent: RunRecord | None) -> Sign | None:
         return None
     return Sign(
         severity="warning",
-        message=f"{len(changed)} settings of the data differ from those of the parent "
-        f"{parent.name} ({', '.join(changed)}): the two scores cannot be compared",
+        message=f"the data differs from that of the parent {parent.name} in "
+        f"{', '.join(changed)} ({len(changed)} in all): the two scores cannot be compared",
         evidence={"changed": len(changed),
                   **{key: f"{parent.flat_config.get(key)} -> {record.flat_config.get(key)}"
                      for key in changed}},
