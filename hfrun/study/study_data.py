@@ -77,8 +77,8 @@ class StudyTrial:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "StudyTrial":
-        """What ``as_dict`` gave."""
-        held = dict(saved)
+        """What ``as_dict`` gave; what a file holds beside it is left out."""
+        held = {each.name: saved[each.name] for each in fields(cls) if each.name in saved}
         for name in ("constraints", "curve", "folds"):
             held[name] = tuple(held.get(name) or ())
         return cls(**held)
@@ -130,9 +130,10 @@ class StudyData:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> "StudyData":
-        """What ``as_dict`` gave."""
+        """What ``as_dict`` gave; what a file holds beside it is left out."""
         trials = tuple(StudyTrial.from_dict(trial) for trial in saved.get("trials") or ())
-        return cls(**{**saved, "trials": trials})
+        known = {each.name: saved[each.name] for each in fields(cls) if each.name in saved}
+        return cls(**{**known, "trials": trials})
 
 
 def plain(value: Any) -> Any:

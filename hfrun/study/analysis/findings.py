@@ -107,7 +107,8 @@ def _of_the_finalists(found: Mapping[str, Any]) -> list[str]:
         if spread and lead <= max(spread):
             words[0] += ": less than one of them varies over seeds"
     if first["lacking"]:
-        words.append(f"{first['lacking']} seeds of the best finalist have no score")
+        lacking = f"{first['lacking']} of {len(first['trials'])} seeds"
+        words.append(f"{lacking} of the best finalist have no score or may not be chosen")
     return words + _of_the_disagreement(found, first)
 
 
@@ -200,7 +201,9 @@ def _of_what_is_missing(found: Mapping[str, Any]) -> list[str]:
              for name, meaning in told if held[name]]  # fmt: skip
     still = len(left["waiting"]) + len(left["running"])
     if still:
-        words.append(f"{still} trials wait or are running: this is not the last word")
+        words.append(
+            f"{still} of {held['total']} trials wait or are running: this is not the last word"
+        )
     never = [f"{number} of {phase}" for phase, number in left["missing"].items() if number]
     if never:
         words.append(f"not begun of the budget: {', '.join(never)}")

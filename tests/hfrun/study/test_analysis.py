@@ -130,7 +130,7 @@ def findings_of(data: StudyData) -> str:
          "all points with learning_rate of 0.005 or more diverged (3), none of those up to 0.0003"),
         ([trial(0, 0.6), trial(1, status="running"), trial(2, status="waiting")],
          {"budget": {"trials": 4, "finalists": 1}},
-         "2 trials wait or are running: this is not the last word\n"
+         "2 of 3 trials wait or are running: this is not the last word\n"
          "not begun of the budget: 1 of explore, 1 of finalist"),
         ([trial(0, 0.6, phase="finalist", seed=0), trial(1, 0.64, phase="finalist", seed=1)], {},
          "best finalist: the config as it is, accuracy 0.6200 (± 0.0283 over 2 seeds)"),

@@ -173,7 +173,7 @@ def test_a_bad_value_is_no_reason_to_call_the_best_two_told_apart() -> None:
 @pytest.mark.parametrize("kind", ["noise", "other optimum", "diverging"])
 def test_equal_values_are_told_apart_in_about_one_study_of_twenty(kind: str) -> None:
     rng = np.random.default_rng(11)
-    decided = 0
+    decided = ahead = 0
     for _ in range(60):
         rate = rng.uniform(-1.5, 1.5, size=8)
         second = rate - 0.7 if kind == "other optimum" else rate
@@ -185,8 +185,10 @@ def test_equal_values_are_told_apart_in_about_one_study_of_twenty(kind: str) -> 
         others = [lead_over(Draws(wins=wins), best, 1 - best, 1.0, rng)]
         hold_level(others)
         decided += others[0]["decided"]
+        ahead += others[0]["is_ahead"]
     # at a true rate of 5 % more than 8 of 60 have a chance of 0.4 %
     assert decided <= 8
+    assert ahead > decided  # the bootstrap of the bests alone would claim more
 
 
 def test_a_lead_over_few_trials_is_never_decided() -> None:
