@@ -230,6 +230,7 @@ def _course(folder: Path, label: str) -> Course:
     for event in _events(folder / METRICS_FILE):
         if "eval_loss" in event:
             epochs.append({**held, **event})
+            held = {}  # what was not logged since is not known of the next epoch
         elif "loss" in event:
             steps.append(event)
             held = {key: event[key] for key in ("learning_rate", "dropout", "weight_decay")
@@ -263,7 +264,7 @@ def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:
             continue
         try:
             found[name] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
     return found
 

@@ -22,6 +22,7 @@ from hfrun.config import (
     ModelConfig,
     RunConfig,
     TextRunConfig,
+    TrainingConfig,
     effective_yaml,
 )
 from hfrun.errors import WalkForwardError
@@ -34,6 +35,8 @@ from lob_backtest.strict_yaml import as_dict
 # What a model and its tokens are made of, of a folder's files.
 _WEIGHTS = ("*.safetensors", "*.gguf", "pytorch_model*.bin", "config.json", "tokenizer*",
             "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt")  # fmt: skip
+_TRACKING = ("report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id",
+             "trackio_static_space_id")  # fmt: skip
 _BESIDE_A_RUN = ("book.parquet", "hub", "hf_home")  # what the demo puts there before its run
 
 
@@ -127,6 +130,7 @@ def run_identity(config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]])
         data=_without_places(config.data),
         model=_without_folders(config.model),
         run=RunConfig(name="", output_dir="", seed=config.run.seed),
+        training=_without_trackers(config.training),
         gates=type(config.gates)(),
         hub=type(config.hub)(),
         study=None,
@@ -142,6 +146,12 @@ def run_identity(config: AnyRunConfig, *, kind: str, data: list[dict[str, Any]])
     if isinstance(config, TextRunConfig):
         facts.append(_fingerprints(config.model.tokenizer))
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _without_trackers(training: TrainingConfig) -> TrainingConfig:
+    """The section without where its figures are shown."""
+    kept = {name: value for name, value in training.arguments.items() if name not in _TRACKING}
+    return replace(training, arguments=kept)
 
 
 def _without_places(data: DataConfig | TextDataConfig) -> DataConfig | TextDataConfig:

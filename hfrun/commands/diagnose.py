@@ -2,12 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lob_backtest.command_line import EXIT_DONE
-
-if TYPE_CHECKING:
-    from hfrun.record import RunRecord
 
 _TEXT = "say what a run's figures show, with the numbers, and the next experiment"
 
@@ -26,27 +23,16 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; the run's folder is left as it is."""
+    from hfrun.closing import parent_of
     from hfrun.diagnosis import diagnose, text_of
     from hfrun.record import read_record
     from lob_backtest.commands.tables import show
 
     record = read_record(arguments.folder)
-    findings = diagnose(record, _parent(record, arguments.parent))
+    asked = arguments.parent
+    parent = (
+        parent_of(record.flat_config.get("run.parent")) if asked is None else read_record(asked)
+    )
+    findings = diagnose(record, parent)
     show([finding.as_dict() for finding in findings], text_of(findings), as_json=arguments.json)
     return EXIT_DONE
-
-
-def _parent(record: "RunRecord", asked: Path | None) -> "RunRecord | None":
-    """The run that was asked for, or the one that the config names, where it still lies there."""
-    from hfrun.record import read_record
-    from lob_backtest.progress import announce
-
-    if asked is not None:
-        return read_record(asked)
-    named = record.flat_config.get("run.parent")
-    if not named:
-        return None
-    if not (Path(named) / "run.json").is_file():
-        announce(f"run.parent={named}: no run there; rules that compare with it are left out")
-        return None
-    return read_record(Path(named))

@@ -2,14 +2,16 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from hfrun.training.callbacks import METRICS_FILE
 
 _POINTS = ("epoch", "step", "train_loss", "train_cross_entropy", "train_accuracy", "dropout",
-           "weight_decay")  # fmt: skip
+           "weight_decay", "train_loss_sd")  # fmt: skip
 _NO_MEASURE = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
 _LOSSES = ("loss", "eval_loss", "train_loss")
 
@@ -18,16 +20,32 @@ def read_curve(folder: Path) -> tuple[dict[str, float | None], ...]:
     """An entry for each evaluation of a run; None where a figure is not finite.
 
     ``train_loss`` is what training optimized, ``train_cross_entropy`` and ``eval_loss`` are plain
-    cross-entropy in evaluation mode. Values that a callback set are those of the last log before.
+    cross-entropy in evaluation mode, ``train_loss_sd`` is the scatter of the losses logged since the
+    evaluation before. Values that a callback set are those of the last log before.
     """
     points: list[dict[str, float | None]] = []
     held: dict[str, Any] = {}
+    losses: list[float] = []
     for event in _events(folder):
+        if "loss" in event and "eval_loss" not in event and _finite(event["loss"]) is not None:
+            losses.append(float(event["loss"]))
         held |= {key: event[key] for key in ("dropout", "weight_decay") if key in event}
         if "eval_loss" in event:
-            point = {**held, **event}
+            point = {**held, **event, **_scatter(losses)}
+            losses = []
             points.append({key: _finite(value) for key, value in point.items() if _is_kept(key)})
     return tuple(points)
+
+
+def _scatter(losses: Sequence[float]) -> dict[str, float]:
+    """Standard deviation of the logged losses about their slope.
+
+    By successive differences: those of a straight line are alike, so the fall itself is no scatter.
+    """
+    if len(losses) < 3:
+        return {}
+    steps = [after - before for before, after in pairwise(losses)]
+    return {"train_loss_sd": stdev(steps) / 2**0.5}
 
 
 def _is_kept(key: str) -> bool:

@@ -50,10 +50,12 @@ def test_the_run_folder_is_complete(run_folder: Path) -> None:
         "config.yaml", "run.json", "metrics.jsonl", "grad_norm.jsonl", "predictions.parquet",
         "validation_predictions.parquet", "model", "report", "baselines", "figures.json",
         "audit.json", "audit.txt", "calibration.json", "reliability.png", "reliability.svg",
+        "diagnosis.json", "tensorboard",
     }  # fmt: skip
     names = {path.name for path in run_folder.iterdir() if not path.name.startswith("checkpoint-")}
     assert names == expected
     assert list(run_folder.glob("checkpoint-*"))
+    assert run_folder.name in (run_folder.parent / "HISTORY.md").read_text(encoding="utf-8")
     assert {path.name for path in (run_folder / "report").iterdir()} >= {
         "report.json", "report.html",
     }  # fmt: skip

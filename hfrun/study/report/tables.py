@@ -181,10 +181,10 @@ def asked(view: StudyView) -> str:
     rows: list[tuple[str, object]] = [
         ("question", found["question"] or NOTHING),
         ("score", view.score_title),
-        *((f"scientific: {key}", ", ".join(map(value_label, values)))
+        *(("scientific", f"{key}: {', '.join(map(value_label, values))}")
           for key, values in found["scientific"].items()),
-        *((f"nuisance: {key}", _range(held)) for key, held in found["nuisance"].items()),
-        *((f"fixed: {key}", value_label(value)) for key, value in found["fixed"].items()),
+        *(("nuisance", f"{key}: {_range(held)}") for key, held in found["nuisance"].items()),
+        *(("fixed", f"{key}: {value_label(value)}") for key, value in found["fixed"].items()),
         ("budget", ", ".join(f"{key} {value_label(value)}" for key, value in budget.items()
                              if value is not None) or NOTHING),
         ("training time", f"{cost['seconds'] / 60:.3g} minutes in {cost['trials']} trials, "

@@ -35,6 +35,12 @@ from tests.hfrun.study.made_up_studies import (
     dropout_study,
     schedule_study,
 )
+from tests.lob_backtest.test_report_browser import (
+    CLIPPED,
+    DRAWINGS,
+    Opened,
+    browser,  # noqa: F401 - a fixture
+)
 
 _VOID = {"meta", "path", "use", "rect", "br", "stop"}
 
@@ -376,5 +382,29 @@ def test_a_mark_stands_in_its_half_of_the_course() -> None:
 
 def test_decay_and_rate_are_written_as_they_were_varied(pages) -> None:
     asked = words(pages["decided"][pages["decided"].index('id="asked"') :])
-    assert f"nuisance: {RATE} 1e-05 to 0.01 (log)" in asked
-    assert f"nuisance: {DECAY} 0.0001 to 0.3 (log)" in asked
+    assert f"nuisance {RATE}: 1e-05 to 0.01 (log)" in asked
+    assert f"nuisance {DECAY}: 0.0001 to 0.3 (log)" in asked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 800, 1280])
+@pytest.mark.parametrize("name", ["decided", "unfinished", "diverged"])
+def test_a_browser_shows_all_of_it_at_every_width(
+    name,
+    width,
+    pages,
+    browser,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(pages[name], encoding="utf-8")
+    opened = Opened(browser, path, width, "light")
+    assert (opened.said, opened.asked) == ([], [path.as_uri()])
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.page.evaluate(CLIPPED) == []
+    drawings = opened.page.evaluate(DRAWINGS)
+    assert len(drawings) == {"decided": 10, "unfinished": 9, "diverged": 4}[name]
+    for drawing in drawings:
+        assert (drawing["outside"], drawing["overlaps"]) == (0, 0), drawing
+        assert drawing["smallest"] > 9, drawing
+    opened.context.close()
