@@ -20,8 +20,8 @@ def read_curve(folder: Path) -> tuple[dict[str, float | None], ...]:
     """An entry for each evaluation of a run; None where a figure is not finite.
 
     ``train_loss`` is what training optimized, ``train_cross_entropy`` and ``eval_loss`` are plain
-    cross-entropy in evaluation mode, ``train_loss_sd`` is the scatter of the losses logged since the
-    evaluation before. Values that a callback set are those of the last log before.
+    cross-entropy in evaluation mode, ``train_loss_sd`` is the scatter of the losses logged since
+    the evaluation before. Values that a callback set are those of the last log before.
     """
     points: list[dict[str, float | None]] = []
     held: dict[str, Any] = {}

@@ -54,7 +54,9 @@ def test_a_study_is_run_shown_and_read_back_by_its_command(
     assert main(["study", "run", str(config)]) == 0
     told = capsys.readouterr()
     assert "does the rate matter?" in told.out
-    assert "trial 1 (learning_rate 0.01): done" in told.err
+    lines = [line for line in told.err.splitlines() if line.startswith("trial ")]
+    assert [line.partition("): ")[2].split()[0] for line in lines] == ["done", "done"]
+    assert lines[1].endswith("; 2 of 2")
     study = tmp_path / "out" / "study"
     held = json.loads((study / "study.json").read_text())
     assert [trial["status"] for trial in held["trials"]] == ["done", "done"]
