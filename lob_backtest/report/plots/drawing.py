@@ -129,7 +129,8 @@ def page_svg(plot: Plot) -> str:
     drawing = drawing[drawing.index("<svg") :]
     drawing = re.sub(r"<metadata>.*?</metadata>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r"<style[^>]*>.*?</style>", "", drawing, flags=re.DOTALL)
-    drawing = re.sub(r'<g id="[A-Za-z_0-9.]+"(/?)>', r"<g\1>", drawing)  # would repeat from plot to plot
+    # names of groups would repeat from plot to plot
+    drawing = re.sub(r'<g id="[A-Za-z_0-9.]+"(/?)>', r"<g\1>", drawing)
     drawing = re.sub(r" *<!--.*?-->\n?", "", drawing)
     drawing = re.sub(r"<svg[^>]*>", _opening(plot), drawing, count=1)
     for colour, variable in _VARIABLES.items():
