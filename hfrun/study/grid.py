@@ -22,6 +22,8 @@ _CALLBACKS = {
     "weight_decay": ("callbacks", "weight_decay_schedule"),
 }
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+# Last words of keys that say nothing alone.
+_BARE = ("name", "type", "kind")
 # What a study sets for every trial by itself.
 _OURS = ("run", "study", "hub")
 
@@ -80,8 +82,13 @@ def cell_label(values: Mapping[str, Any]) -> str:
 
 
 def key_label(key: str) -> str:
-    """The last word of a key: ``learning_rate`` of ``training.learning_rate``."""
-    return key.rpartition(".")[2]
+    """The last word of a key, and the one before it where the last alone says nothing.
+
+    >>> key_label("training.learning_rate"), key_label("training.schedule.name")
+    ('learning_rate', 'schedule name')
+    """
+    words = key.split(".")
+    return " ".join(words[-2:]) if words[-1] in _BARE else words[-1]
 
 
 def value_label(value: Any) -> str:

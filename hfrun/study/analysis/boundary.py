@@ -6,6 +6,7 @@ Crowding is held against luck: of points spread evenly, a tenth lie within a ten
 nuisance point counts once, with its best trial, however many scientific values were run at it.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -178,15 +179,17 @@ def _text(axis: Axis, side: str, near: int, k: int, suggested: float | None) -> 
 
 
 def _yaml(axis: Axis, side: str, suggested: float) -> str:
-    """The line of the study's ``nuisance`` that widens it."""
+    """The line of the study's ``nuisance`` that widens it, under the same condition."""
+    when = f", when: {json.dumps(dict(axis.conditions))}" if axis.conditions else ""
     if not axis.is_range:
         values = [suggested, *axis.values] if side == "low" else [*axis.values, suggested]
-        return f"{axis.key}: [{', '.join(_number(value) for value in values)}]"
+        listed = f"[{', '.join(_number(value) for value in values)}]"
+        return f"{axis.key}: {{values: {listed}{when}}}" if when else f"{axis.key}: {listed}"
     low, high = (suggested, axis.high) if side == "low" else (axis.low, suggested)
     parts = [f"low: {_number(low)}", f"high: {_number(high)}"]
     parts += ["log: true"] if axis.log else []
     parts += ["integer: true"] if axis.integer else []
-    return f"{axis.key}: {{{', '.join(parts)}}}"
+    return f"{axis.key}: {{{', '.join(parts)}{when}}}"
 
 
 def _number(value: Any) -> str:

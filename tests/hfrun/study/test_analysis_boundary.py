@@ -118,6 +118,27 @@ def test_the_suggested_bound_is_one_that_a_study_accepts(
     assert bounds[0 if side == "low" else -1] == pytest.approx(suggested)
 
 
+@pytest.mark.parametrize(
+    ("held", "bounds"),
+    [({"low": 1e-4, "high": 1e-2, "log": True}, (1e-4, 0.1)),
+     ({"values": [1e-4, 2e-4, 5e-4, 1e-3, 1e-2]}, (1e-4, 0.1))],
+)  # fmt: skip
+def test_the_line_to_paste_keeps_the_condition_of_a_hyperparameter(
+    held: dict[str, Any], bounds: tuple[float, float]
+) -> None:
+    when = {"training.optim": ["adamw_torch"]}
+    values = [1e-2, 1e-2, 1e-2, *[1e-4] * 17]
+    points = [{RATE: value, "training.seed_of_data": n} for n, value in enumerate(values)]
+    trials = [trial(n, 1.0 - 0.01 * n, values=point) for n, point in enumerate(points)]
+    other = {"training.seed_of_data": {"values": list(range(20))}}
+    data = study(trials, nuisance={RATE: {**held, "when": when}, **other})
+    (found,) = [each for each in found_in(data) if each["key"] == RATE]
+    widened = StudyConfig(nuisance=yaml.safe_load(found["yaml"])).parameters[RATE]
+    assert widened.when == when
+    ends = widened.values or [widened.low, widened.high]
+    assert (ends[0], ends[-1]) == pytest.approx(bounds)
+
+
 def test_whole_numbers_and_listed_values_need_a_larger_crowd_as_luck_fills_them_too() -> None:
     few = {"low": 1, "high": 3, "integer": True}
     points = [(3, 0.1), (3, 0.2), (1, 0.3), (2, 0.4), (2, 0.5), (1, 0.6)]
