@@ -15,7 +15,7 @@ from typing import Any
 
 from hfrun.study.design import design
 from hfrun.study.exploit import SpaceExhaustedError, propose
-from hfrun.study.space import Space
+from hfrun.study.space import Space, canonical
 from hfrun.study.study_data import Phase, StudyTrial
 from hfrun.study_config import StudyConfig
 
@@ -109,8 +109,34 @@ def values_for(
             )
         except SpaceExhaustedError:
             return None
-    ranked = best_first(trials, higher_is_better=higher_is_better)
-    rank = planned.index // seeds
+    return _of_finalist(planned.index, trials, seeds=seeds, higher_is_better=higher_is_better)
+
+
+def _of_finalist(
+    index: int, trials: Sequence[StudyTrial], *, seeds: int, higher_is_better: bool
+) -> dict[str, Any] | None:
+    """Those of the same finalist with another seed, or else the best that no finalist has.
+
+    A larger budget may have found a better trial since the first finalists began.
+    """
+    own = index // seeds
+    finalists = sorted(
+        (trial for trial in trials if trial.phase == "finalist"), key=lambda trial: trial.number
+    )
+    groups = [finalists[first : first + seeds] for first in range(0, len(finalists), seeds)]
+    held = [next((trial.values for trial in group if trial.values), None) for group in groups]
+    if own < len(held) and held[own] is not None:
+        return dict(held[own] or {})
+    taken = {canonical(values) for values in held if values is not None}
+    ranked = [
+        trial
+        for trial in best_first(trials, higher_is_better=higher_is_better)
+        if canonical(trial.values) not in taken
+    ]
+    rank = own - sum(
+        values is not None or all(trial.has_ended for trial in group)
+        for group, values in zip(groups[:own], held, strict=False)
+    )
     return dict(ranked[rank].values) if rank < len(ranked) else None
 
 
