@@ -141,6 +141,7 @@ def open_study(raw: Mapping[str, Any], *, source: str) -> OpenedStudy:
     space = Space.of(study)
     fixed = {**trial_config(raw, space.fixed, seed=0, name="", folder=""), "study": raw["study"]}
     fixed["run"] = dict(raw.get("run") or {})
+    config = config_from(fixed, source=source)
     plan = plan_of(study, space)
     for number, planned in enumerate(each for each in plan if each.phase == "explore"):
         told = f"{source}, trial {number} ({cell_label(planned.values)})"

@@ -40,13 +40,30 @@ class Score:
             where it is not met, in parts of the limit. A figure that was not measured is not met.
 
         Raises:
-            HfrunError: a metric that no evaluation carries.
+            HfrunError: a metric, the score's or a constraint's, that no evaluation carries.
         """
-        if not self.constraints or result.status != "done":
+        if result.status != "done":
             return []
+        self._check_names(result)
         names = [each.metric for each in self.constraints if each.metric in COSTS]
         costs = costs_of(result, [name for name in names if name is not None])
         return [_judged(each, {**result.validation, **costs}, result) for each in self.constraints]
+
+    def _check_names(self, result: TrialResult) -> None:
+        """A figure that is not finite is missing in one trial; one misspelt is in none."""
+        known = {*result.validation, *(name for point in result.curve for name in point)}
+        asked = {"score.metric": [self.metric]}
+        asked["score.constraints"] = [
+            each.metric for each in self.constraints if each.metric and each.metric not in COSTS
+        ]
+        for part, names in asked.items():
+            for name in names:
+                if name not in known:
+                    also = COSTS if part == "score.constraints" else ()
+                    raise HfrunError(
+                        f"study.{part}: no evaluation carries {name!r}; known: "
+                        f"{', '.join(sorted({*known, *also}))}"
+                    )
 
 
 def score_of(config: AnyRunConfig) -> Score:
@@ -73,12 +90,7 @@ def _judged(
     if constraint.gate is not None:
         return _gate(constraint.gate, Path(result.folder))
     assert constraint.metric is not None
-    if constraint.metric not in figures:
-        raise HfrunError(
-            f"study.score.constraints: no evaluation carries {constraint.metric!r}; known: "
-            f"{', '.join(sorted({*figures, *COSTS}))}"
-        )
-    value, is_upper = figures[constraint.metric], constraint.at_most is not None
+    value, is_upper = figures.get(constraint.metric), constraint.at_most is not None
     limit = constraint.at_most if is_upper else constraint.at_least
     assert limit is not None
     if value is None:

@@ -74,6 +74,16 @@ class Space:
                 found[parameter.key] = parameter.at(u)
         return found
 
+    def as_listed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values that were kept as JSON, whose keys are texts, as the study lists them."""
+        listed = {each.key: each.values or () for each in self.nuisance} | dict(self.scientific)
+        return {
+            key: next(
+                (each for each in listed.get(key, ()) if canonical(each) == canonical(value)), value
+            )
+            for key, value in values.items()
+        }
+
     def point(self, values: Mapping[str, Any]) -> tuple[float | None, ...]:
         """``(D,)`` the position of each nuisance hyperparameter, None where it is not set."""
         return tuple(

@@ -84,12 +84,22 @@ class Store:
         return float(self.study.user_attrs["created_at"])
 
     def begin(self, trial: FrozenTrial, *, worker: str) -> int:
-        """Mark a trial as running, by who holds its lock; gives how often it was begun."""
+        """Mark a trial as running, by who holds its lock.
+
+        Returns:
+            How often it was begun, without the times that ended with ``left``.
+        """
         if trial.state == TrialState.WAITING:
             self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
         begun = [*trial.user_attrs.get("begun", []), {"worker": worker, "at": time.time()}]
         self.note(trial, "begun", begun)
-        return len(begun)
+        return sum("left" not in each for each in begun)
+
+    def left(self, trial: FrozenTrial, *, why: str) -> None:
+        """Note that its worker left it for no fault of the trial's, such as Ctrl-C."""
+        begun = self.trial(trial.number).user_attrs.get("begun", [])
+        if begun:
+            self.note(trial, "begun", [*begun[:-1], {**begun[-1], "left": why}])
 
     def set_values(self, trial: FrozenTrial, values: Mapping[str, Any], space: Space) -> None:
         """Note what is tried, under Optuna's names too."""
@@ -150,29 +160,44 @@ def open_store(
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage, locks = _storage(address, folder, name)
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
     release = locks.wait(PLAN)
     try:
+        if address is None:
+            name = _name_in(storage, name)
         study = optuna.create_study(
             study_name=name,
             storage=storage,
             direction="maximize" if higher_is_better else "minimize",
             load_if_exists=True,
         )
-        held = study.user_attrs.get("identity")
+        held, digest = study.user_attrs.get("identity"), _digest(identity)
+        # without finalists nothing is stretched, and a larger budget may bring the first of them
+        if held not in (None, digest, _digest({**identity, "stretch": None})):
+            raise HfrunError(
+                f"{_place(address) if address else folder}: holds a study of another config or "
+                "question; choose another run.output_dir, or remove the folder to start anew "
+                "(only study.budget may grow)"
+            )
         if held is None:
             study.set_user_attr("created_at", time.time())
             study.set_user_attr("identity", digest)
-        elif held != digest:
-            raise HfrunError(
-                f"{address or folder}: holds a study of another config or question; choose another "
-                "run.output_dir, or remove the folder to start anew (only study.budget may grow)"
-            )
         store = Store(study=study, storage=storage, locks=locks)
         _add_missing(store, plan)
+        if held not in (None, digest):
+            study.set_user_attr("identity", digest)
     finally:
         release()
     return store
+
+
+def _digest(identity: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _name_in(storage: BaseStorage, name: str) -> str:
+    """The name that the journal's study was made with: a run may be named anew, and moved."""
+    held = [study.study_name for study in storage.get_all_studies()]
+    return name if name in held or not held else held[0]
 
 
 def _add_missing(store: Store, plan: Sequence[Planned]) -> None:
@@ -226,10 +251,15 @@ def _storage(address: str | None, folder: Path, name: str) -> tuple[BaseStorage,
     return storage, locks
 
 
+def _place(address: str) -> str:
+    """Of a database, without user and password."""
+    return address.rpartition("@")[2]
+
+
 @contextmanager
 def _reached(address: str) -> Iterator[None]:
     """One message for a database that cannot be had, without the password it was asked with."""
-    place = address.rpartition("@")[2]
+    place = _place(address)
     try:
         yield
     except ImportError as error:

@@ -7,9 +7,11 @@ that looks takes the trial up, in its folder, from its newest checkpoint.
 """
 
 import os
+import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +68,9 @@ def work(opened: OpenedStudy) -> int:
             continue
         try:
             _run(opened, claim)
+        except BaseException as error:  # Ctrl-C, a full disk: the trial did not end its worker
+            _note_left(opened, claim, type(error).__name__)
+            raise
         finally:
             claim.release()
         ran += 1
@@ -93,8 +98,25 @@ def _claim(opened: OpenedStudy) -> Claim | None:
     return None
 
 
+def _note_left(opened: OpenedStudy, claim: Claim, why: str) -> None:
+    """As well as it can be: of a full disk nothing is noted, and the end counts as a silent one."""
+    with suppress(Exception), _deaf_to_ctrl_c():
+        opened.store.left(claim.trial, why=why)
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """One is enough, and a worker gets two: from the terminal, and from who started it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _run(opened: OpenedStudy, claim: Claim) -> None:
     store, trial, planned = opened.store, claim.trial, claim.planned
+    is_begun = "begun" in trial.user_attrs
     begun = store.begin(trial, worker=worker_name())
     values = trial.user_attrs.get("values") or _decided(opened, claim)
     if values is None:
@@ -103,7 +125,8 @@ def _run(opened: OpenedStudy, claim: Claim) -> None:
     if begun > _MOST_BEGUN:
         _end_without_run(opened, claim, f"its worker ended {begun - 1} times without a word")
         return
-    told = f"trial {trial.number} ({planned.phase}{', taken up again' if begun > 1 else ''})"
+    values = opened.space.as_listed(values)
+    told = f"trial {trial.number} ({planned.phase}{', taken up again' if is_begun else ''})"
     announce(f"{told}: {opened.label(values)}")
     _end(opened, claim, _trained(opened, claim, values))
 

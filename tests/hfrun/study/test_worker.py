@@ -15,8 +15,12 @@ from optuna.trial import TrialState
 
 from hfrun.errors import HfrunError
 from hfrun.study import trials
+from hfrun.study.opened import open_study
+from hfrun.study.score import Score
 from hfrun.study.study_data import StudyTrial
+from hfrun.study.trials import TrialResult
 from hfrun.study.worker import work
+from hfrun.study_config import ConstraintConfig
 from lob_backtest.errors import ConfigError
 from tests.hfrun.study.fake_runs import FakeRuns
 from tests.hfrun.study.study_case import begun_runs, killable_worker, opened_in, study_in
@@ -267,3 +271,110 @@ def test_a_study_that_cannot_be_is_refused_before_anything_is_run(
     with pytest.raises((ConfigError, HfrunError), match=message):
         opened_in(tmp_path, **changes)
     assert not (tmp_path / "trials").exists()
+
+
+def test_a_budget_may_grow_by_its_first_finalists(runs: FakeRuns, tmp_path: Path) -> None:
+    work(opened_in(tmp_path, budget={"trials": 4}))
+    grown = {"trials": 4, "finalists": 1, "stretch": 2.0}
+    assert work(opened_in(tmp_path, budget=grown)) == 2
+    assert work(opened_in(tmp_path, budget=grown)) == 0
+    with pytest.raises(HfrunError, match="another config or question"):
+        opened_in(tmp_path, budget={**grown, "stretch": 3.0})
+
+
+def test_finalists_of_a_larger_budget_are_the_best_that_were_none_yet(
+    runs: FakeRuns, tmp_path: Path
+) -> None:
+    work(opened_in(tmp_path, budget={"trials": 2, "finalists": 1}))
+    grown = opened_in(tmp_path, budget={"trials": 12, "finalists": 2})
+    work(grown)
+    found = list(grown.data().trials)
+    first, second = ([each for each in found if each.phase == "finalist"][at : at + 2]
+                     for at in (0, 2))  # fmt: skip
+    assert best(found).number > first[0].number  # of those that came with the larger budget
+    assert [each.values for each in second] == [best(found).values] * 2
+    assert first[0].values != second[0].values
+
+
+def test_a_finalists_seeds_have_its_values_though_a_better_trial_came_between(
+    runs: FakeRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_in(tmp_path, budget={"trials": 2, "finalists": 1})
+    claimed = opened.store.trials()[3]
+    release = opened.store.locks.take(claimed.number)  # a worker that has yet to decide
+    assert release is not None
+    monkeypatch.setattr(time, "sleep", halt)
+    with pytest.raises(KeyboardInterrupt):
+        work(opened)  # with all others done
+    release()
+    grown = opened_in(tmp_path, budget={"trials": 12, "finalists": 1})
+    work(grown)
+    found = grown.data().trials
+    assert best(list(found)).number > 3
+    assert found[3].values == found[2].values
+
+
+def halt(seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_schedule_is_a_value_like_any_other(runs: FakeRuns, tmp_path: Path) -> None:
+    schedule = {"points": {0: 0.1, 3: 0.3}}
+    opened = opened_in(tmp_path, scientific={"dropout": [schedule, 0.3]})
+    work(opened)
+    assert [trial.status for trial in opened.data().trials] == ["done"] * 10
+    assert any(trial.values["dropout"] != 0.3 for trial in opened.data().trials)
+
+
+def test_a_misspelt_score_or_constraint_is_told_after_the_first_trial(
+    runs: FakeRuns, tmp_path: Path
+) -> None:
+    with pytest.raises(HfrunError, match=r"study.score.metric: .* 'eval_acuracy'; known: .*eval_"):
+        work(opened_in(tmp_path / "a", score={"metric": "eval_acuracy"}))
+    constraints = [{"metric": "eval_los", "at_most": 1.0}]
+    with pytest.raises(HfrunError, match=r"study.score.constraints: .* 'eval_los'; .*latency_ms"):
+        work(opened_in(tmp_path / "b", score={"constraints": constraints}))
+    assert len(runs.asked) == 2
+
+
+def test_fixed_values_count_for_what_the_study_is_judged_by(tmp_path: Path) -> None:
+    fixed = {"training.metric_for_best_model": "eval_loss"}
+    opened = opened_in(tmp_path, score={}, fixed=fixed)
+    assert (opened.score.metric, opened.score.higher_is_better) == ("eval_loss", False)
+
+
+def test_a_study_under_another_name_and_in_another_place_goes_on(
+    runs: FakeRuns, tmp_path: Path
+) -> None:
+    work(opened_in(tmp_path / "a"))
+    (tmp_path / "a").rename(tmp_path / "b")
+    raw = study_in(tmp_path / "b")
+    raw["run"]["name"] = "another name"
+    assert work(open_study(raw, source="study.yaml")) == 0
+
+
+def test_a_trial_that_was_interrupted_often_is_still_run(
+    runs: FakeRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(config: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trials, "run_any", interrupted)
+        for _ in range(6):
+            with pytest.raises(KeyboardInterrupt):
+                work(opened_in(tmp_path, budget={"trials": 2}))
+    opened = opened_in(tmp_path, budget={"trials": 2})
+    work(opened)
+    assert [trial.status for trial in opened.data().trials] == ["done"] * 2
+
+
+def test_a_figure_that_is_not_finite_is_a_constraint_not_met(tmp_path: Path) -> None:
+    limit = ConstraintConfig(metric="eval_ece", at_most=0.1)
+    score = Score(metric="eval_loss", higher_is_better=False, constraints=(limit,))
+    result = TrialResult(
+        number=0, values={}, seed=0, folder=str(tmp_path), status="done",
+        validation={"eval_loss": 1.0}, curve=({"eval_loss": 1.0, "eval_ece": None},),
+    )  # fmt: skip
+    (judged,) = score.judged(result)
+    assert (judged["value"], judged["met"]) == (None, False)
