@@ -4,7 +4,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hfrun.diagnosis.course_view import best_of, count, finite, number, override
+from hfrun.diagnosis.course_view import (
+    best_of,
+    blown_up,
+    classes_of,
+    count,
+    finite,
+    number,
+    override,
+    rate_to_fit_more,
+)
 from hfrun.diagnosis.finding import Sign
 from hfrun.diagnosis.rule import course_rule, record_rule
 from hfrun.diagnosis.sources import CALIBRATION, LLAMA, OURS
@@ -26,16 +35,20 @@ def one_answer(course: Course, record: RunRecord) -> Sign | None:
     )
     if mcc != 0 or accuracy is None or majority is None or majority == 1:
         return None
-    if abs(accuracy - majority) > 1e-9:
+    is_most_frequent = abs(accuracy - majority) <= 1e-9
+    # a class that is always said has recall 1 and precision p; the others have nothing
+    always = 2 * accuracy**2 / (1 + accuracy)
+    if not is_most_frequent and abs(best.figures.get("eval_f1_weighted", 2.0) - always) > 1e-9:
         return None
-    rate = number(record, "learning_rate")
+    said = "the most frequent class" if is_most_frequent else "the same class"
+    rate = rate_to_fit_more(course, record)
     return Sign(
         severity="warning",
-        message=f"at the best epoch, {best.epoch}, every answer is the most frequent class: "
+        message=f"at the best epoch, {best.epoch}, every answer is {said}: "
         f"accuracy {accuracy:.4g} is its share, and the Matthews correlation is 0",
         evidence={"eval_accuracy": accuracy, "eval_majority_accuracy": majority, "eval_mcc": mcc},
         next_experiment="train longer"
-        + (f" or at {override(record, 'learning_rate', 3 * rate)}" if rate else "")
+        + (f" or at {override(record, 'learning_rate', rate)}" if rate else "")
         + ", choose by training.metric_for_best_model=eval_f1_weighted, or one weighting "
         "(training.loss.class_weights=balanced)",
         weight=accuracy,
@@ -66,26 +79,23 @@ def worse_than_majority(record: RunRecord, parent: RunRecord | None) -> Sign | N
 @course_rule(f"{OURS}: a score is read beside what needs no model")
 def no_better_than_uniform(course: Course, record: RunRecord) -> Sign | None:
     """Evaluation loss is not below that of equal probabilities for all classes, ln C."""
-    best, classes = best_of(course, record), _classes(record)
+    best, classes = best_of(course, record), classes_of(record)
     loss = None if best is None else best.figures.get("eval_loss")
     if best is None or loss is None or classes is None or loss < math.log(classes):
         return None
+    highest, rate = blown_up(course, record), number(record, "learning_rate")
+    step = ("look whether classes are as frequent in both parts (hfrun audit), and at the score of "
+            "the baselines: there may be nothing here that this model can learn")  # fmt: skip
+    if highest is not None and rate:
+        step = f"{override(record, 'learning_rate', rate / 10)}: the loss was once {highest:.4g}"
     return Sign(
         severity="warning",
         message=f"evaluation loss {loss:.4g} at the best epoch, {best.epoch}, is not below the "
         f"{math.log(classes):.4g} of equal probabilities for {classes} classes",
         evidence={"eval_loss": loss, "uniform_loss": math.log(classes), "classes": classes},
-        next_experiment="look whether classes are as frequent in both parts (hfrun audit), and at "
-        "the score of the baselines: there may be nothing here that this model can learn",
+        next_experiment=step,
         weight=loss,
     )
-
-
-def _classes(record: RunRecord) -> int | None:
-    if "data.book" in record.flat_config:
-        return 3  # down, flat, up
-    names = record.report.get("label_names") or record.flat_config.get("data.labels")
-    return len(names) if isinstance(names, list | tuple) and len(names) > 1 else None
 
 
 @record_rule(CALIBRATION)

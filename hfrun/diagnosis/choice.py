@@ -8,6 +8,7 @@ from hfrun.diagnosis.course_view import (
     epochs_trained,
     evaluation_size,
     evaluations,
+    fits_better_later,
     number,
     override,
     series,
@@ -59,6 +60,8 @@ def best_at_first_evaluation(course: Course, record: RunRecord) -> Sign | None:
     if all(entry.get(best.metric) == best.value for entry in seen):
         return None
     last, rate = seen[-1][best.metric], number(record, "learning_rate")
+    if fits_better_later(course) is False:
+        rate = None  # a lower one would fit the training data still less
     return Sign(
         severity="warning",
         message=f"the first of {len(seen)} evaluations is the best ({best.metric} "

@@ -13,6 +13,8 @@ _CHOICES = ("eval_f1_weighted", "eval_accuracy", "eval_loss")
 _OWN_CHOICE = "eval_loss"  # of a run of this program whose config names none
 _ONE_CYCLE_RISE = 0.3  # of one cycle, where no warm-up was asked for
 _SIZES = ("validation_decisions", "validation_texts")
+_FAR_ABOVE = 2.0  # times the loss of equal probabilities: no untrained model is so sure
+_BETTER = 0.02  # of train accuracy, or a share of the loss: less is no better fit
 
 Figures = Mapping[str, float]
 
@@ -162,6 +164,55 @@ def override(record: RunRecord, name: str, value: float) -> str:
     keys = SETTINGS[name]
     key = next((key for key in keys if "." in key and key in record.flat_config), keys[0])
     return f"{key}={value:.3g}"
+
+
+def classes_of(record: RunRecord) -> int | None:
+    """Number of classes."""
+    if any(f"{key}.".startswith("data.book.") for key in record.flat_config):
+        return 3  # down, flat, up
+    names = record.report.get("label_names") or record.flat_config.get("data.labels")
+    return len(names) if isinstance(names, list | tuple) and len(names) > 1 else None
+
+
+def blown_up(course: Course, record: RunRecord) -> float | None:
+    """The largest loss, where it is far above that of equal probabilities: steps too large."""
+    classes = classes_of(record)
+    names = ("train_loss", "train_cross_entropy", "eval_loss")
+    most = max((value for name in names for _, value in series(course, name)), default=None)
+    is_far = most is not None and classes is not None and most > _FAR_ABOVE * math.log(classes)
+    return most if is_far else None
+
+
+def fits_better_later(course: Course) -> bool | None:
+    """Whether the training data was fitted better after the first evaluation; None: unknown."""
+    measure = train_measure(course)
+    if measure is None:
+        return None
+    first, *later = (value for _, value in series(course, measure))
+    if measure == "train_accuracy":
+        return max(later) - first > _BETTER
+    return first - min(later) > _BETTER * first
+
+
+def rate_to_fit_more(course: Course, record: RunRecord) -> float | None:
+    """A rate at which the training data may be fitted better; None where nothing speaks for one.
+
+    A tenth where the loss blew up. None where the best epoch is the first, or inside the warm-up,
+    while the fit went on: those have rules of their own, which ask for less.
+    """
+    rate, best = number(record, "learning_rate"), best_of(course, record)
+    if not rate:
+        return None
+    if blown_up(course, record) is not None:
+        return rate / 10
+    if ended_in_warmup(course, record):
+        return None  # its own peak was not tried yet
+    if best is not None:
+        if epochs_done(course, best.index) < (warmup_epochs(course, record) or 0.0):
+            return None
+        if best.index == 0 and len(evaluations(course)) > 2 and fits_better_later(course):
+            return None
+    return 3 * rate
 
 
 def train_measure(course: Course) -> str | None:

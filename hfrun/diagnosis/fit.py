@@ -11,12 +11,12 @@ from hfrun.diagnosis.course_view import (
     Best,
     best_of,
     count,
-    ended_in_warmup,
     evaluation_size,
     finite,
     fold_report,
     number,
     override,
+    rate_to_fit_more,
     series,
     train_dev_size,
     train_size,
@@ -96,14 +96,12 @@ def _best_baseline(course: Course, record: RunRecord) -> tuple[str, float, int] 
 
 
 def _fit_more(course: Course, record: RunRecord) -> str:
-    dropout, rate = number(record, "dropout"), number(record, "learning_rate")
-    if ended_in_warmup(course, record):
-        rate = None  # its own peak was not tried yet
+    dropout, rate = number(record, "dropout"), rate_to_fit_more(course, record)
     ways = []
     if dropout:
         ways.append(override(record, "dropout", round(dropout / 2, 3)))
     if rate:
-        ways.append(override(record, "learning_rate", 3 * rate))
+        ways.append(override(record, "learning_rate", rate))
     ways.append("more epochs, or a larger model")
     return "one at a time: " + "; ".join(ways)
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from hfrun.diagnosis import diagnose, text_of
-from hfrun.record import Course
+from hfrun.record import Course, RunRecord
 from tests.hfrun.diagnosis.made_up import epochs, losing, recorded, run
 from tests.hfrun.diagnosis.test_rules import ACCURACY, found, reported, sized, told
 
@@ -274,3 +274,51 @@ def test_the_text_has_the_message_and_the_next_experiment_of_each_finding() -> N
     told_of = [f"{one.rule} {one.message} next: {one.next_experiment}" for one in findings]
     assert [sentence for sentence in told_of if sentence in words] == told_of != []
     assert max(map(len, text_of(findings).splitlines())) <= 96
+
+
+def advice_of(record: RunRecord) -> dict[str, str]:
+    return {found.rule: found.next_experiment for found in diagnose(record)}
+
+
+BOOK = {"data.book.days": 1, "training.learning_rate": 3.0}
+# a rate of 3 on a synthetic book, as it was logged
+HOT = Course(epochs=epochs(
+    train_loss=[18.76, 4.575, 1.79, 1.366], eval_loss=[170.6, 1.877, 1.519, 1.3285],
+    train_accuracy=[0.353, 0.305, 0.401, 0.3955], eval_accuracy=[0.353, 0.345, 0.362, 0.362],
+    eval_mcc=[-0.02, 0.01, 0.0, 0.0], eval_majority_accuracy=[0.362] * 4))  # fmt: skip
+
+
+def test_a_rate_at_which_the_loss_blew_up_is_never_raised() -> None:
+    found = advice_of(run(HOT, config=BOOK))
+    assert {"one_answer", "no_better_than_uniform", "bias"} <= set(found)
+    for rule in ("one_answer", "no_better_than_uniform", "bias"):
+        assert "training.learning_rate=0.3" in found[rule]
+        assert "training.learning_rate=9" not in found[rule]
+
+
+@pytest.mark.parametrize(
+    ("fitted", "raised", "lowered"),
+    [([0.30, 0.31, 0.305], True, False), ([0.30, 0.35, 0.36], False, True)],
+)
+def test_a_rate_is_not_asked_to_go_up_and_down_at_once(
+    fitted: list[float], raised: bool, lowered: bool
+) -> None:
+    course = Course(epochs=epochs(
+        eval_loss=[1.11, 1.12, 1.13], train_accuracy=fitted, eval_accuracy=[0.3] * 3))  # fmt: skip
+    found = advice_of(run(course, config={"training.learning_rate": 0.01}))
+    assert ("learning_rate=0.03" in found["bias"]) is raised
+    assert ("learning_rate=0.00333" in found["best_at_first_evaluation"]) is lowered
+
+
+def test_the_same_class_each_time_is_one_answer_though_it_is_not_the_most_frequent_one() -> None:
+    share = 41 / 116
+    for f1, is_found in ((2 * share**2 / (1 + share), True), (0.25, False)):
+        course = Course(epochs=epochs(
+            eval_loss=[1.11], eval_accuracy=[share], eval_mcc=[0.0], eval_f1_weighted=[f1],
+            eval_majority_accuracy=[42 / 116]))  # fmt: skip
+        assert ("one_answer" in advice_of(run(course))) is is_found
+
+
+def test_a_synthetic_book_has_three_classes_too() -> None:
+    course = Course(epochs=epochs(eval_loss=[1.2, 1.11]))
+    assert "no_better_than_uniform" in advice_of(run(course, config={"data.book.days": 1}))
