@@ -74,7 +74,8 @@ def adoption_text(outcome: Mapping[str, Any]) -> str:
         better = sum(sign * (f["candidate"] - f["incumbent"]) > 0 for f in outcome["folds"])
         lines.append(f"better in {better} of {len(outcome['folds'])} folds")
     lines += [""]
-    lines += [f"{key}: {each['from']} -> {each['to']}" for key, each in outcome["changed"].items()]
+    lines += [f"{key}: {_told(each['from'])} -> {_told(each['to'])}"
+              for key, each in outcome["changed"].items()]  # fmt: skip
     lines += [
         f"chosen after {outcome['trials']} trials, {outcome['trials_of_study']} of this study"
     ]
@@ -86,7 +87,8 @@ def adoption_text(outcome: Mapping[str, Any]) -> str:
     if outcome["command"] is not None:
         lines += [f"go on with: {outcome['command']}"]
     else:
-        lines += [f"the incumbent stays; its next study has backtest.trials={outcome['trials']}"]
+        lines += [f"the incumbent stays; write backtest.trials={outcome['trials']} into its config "
+                  "before its next study"]  # fmt: skip
     return "\n".join(lines)
 
 
@@ -100,6 +102,13 @@ def plan_text(plan: Mapping[str, Any]) -> str:
     lines += ["", f"standard errors of the mean difference at the first look; "
                   f"{plan['rates'][0]['repetitions']:,} repetitions each"]  # fmt: skip
     return "\n".join(lines)
+
+
+def _told(value: Any) -> str:
+    """A value of the config: numbers without the dust of binary fractions."""
+    from hfrun.study.grid import value_label
+
+    return "not set" if value is None else value_label(value)
 
 
 def _rows(seeds: list[int], scores: Mapping[str, list[float]]) -> list[str]:

@@ -108,7 +108,10 @@ def _of_the_finalists(found: Mapping[str, Any]) -> list[str]:
             words[0] += ": less than one of them varies over seeds"
     if first["lacking"]:
         lacking = f"{first['lacking']} of {len(first['trials'])} seeds"
-        words.append(f"{lacking} of the best finalist have no score or may not be chosen")
+        words.append(
+            f"{lacking} of the best finalist have no score or may not be chosen: its figure is of "
+            "the others alone, flattered by that, and adoption passes it over"
+        )
     return words + _of_the_disagreement(found, first)
 
 

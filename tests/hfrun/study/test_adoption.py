@@ -132,7 +132,7 @@ def test_candidates_are_told_apart_from_the_config_by_what_they_change(tmp_path:
     }
     text = adoption_text(found.outcome)
     assert text.startswith("adopted: trial 1 of fake; the gain is +0.0492 ")
-    assert "model.config.classifier_dropout: None -> 0.3" in text
+    assert "model.config.classifier_dropout: not set -> 0.3" in text
     assert text.endswith(f"go on with: hfrun train {tmp_path / 'study' / 'adopted.yaml'}")
 
 
@@ -167,7 +167,8 @@ def test_a_refusal_leaves_no_config_to_go_on_with(tmp_path: Path) -> None:
     assert found.outcome["verdict"] == "refuse"
     assert found.outcome["adopted"] is None
     assert not (tmp_path / "study" / "adopted.yaml").exists()
-    assert "its next study has backtest.trials=3" in adoption_text(found.outcome)
+    told = adoption_text(found.outcome)
+    assert "write backtest.trials=3 into its config before its next study" in told
 
 
 def test_the_best_finalists_come_before_a_luckier_short_trial(tmp_path: Path) -> None:

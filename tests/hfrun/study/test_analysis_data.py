@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hfrun.study.analysis import analyse
 from hfrun.study.analysis.axis import axes_of, axis_plots, parallel, ranks
 from hfrun.study.analysis.standing import best_of, cost, counts, finalists, not_run, table
 from hfrun.study.study_data import StudyData
@@ -145,6 +146,18 @@ def test_finalists_are_means_over_seeds_and_one_that_lacks_a_seed_stands_back() 
     assert best is not None
     assert (best["trial"], best["score"], best["seeds"], best["phase"]) == (
         1, pytest.approx(0.61), 2, "finalist")  # fmt: skip
+
+
+def test_a_mean_over_the_seeds_that_are_left_is_called_flattered() -> None:
+    values = {RATE: 1e-3}
+    trials = [trial(0, 0.70, values=values, phase="finalist", seed=0),
+              trial(1, status="diverged", values=values, phase="finalist", seed=1)]  # fmt: skip
+    told = analyse(study(trials, nuisance={RATE: RATES}))["findings"]
+    (found,) = [line for line in told if "may not be chosen" in line]
+    assert found == (
+        "1 of 2 seeds of the best finalist have no score or may not be chosen: its figure is of "
+        "the others alone, flattered by that, and adoption passes it over"
+    )
 
 
 def test_the_table_shows_finalists_then_the_best_then_what_has_no_score() -> None:
