@@ -16,7 +16,8 @@ def add_parser(commands: Any) -> None:
     """Register ``history``."""
     parser = commands.add_parser(
         "history", help=_TEXT, description=_TEXT,
-        epilog='hfrun history note RUN "text" adds a note to the entry of a run.',
+        epilog='hfrun history note RUN "text" adds a note to the entry of a run; RUN is its '
+        "folder, and options stand last.",
     )  # fmt: skip
     parser.add_argument(
         "words", nargs="*", metavar="DIR",
