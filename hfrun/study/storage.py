@@ -38,6 +38,7 @@ from hfrun.study.space import Parameter, Space
 POSTGRES = ("postgresql://", "postgres://")
 # What Optuna keeps the violations of constraints under; above 0 is not met.
 _CONSTRAINTS = "constraints"
+_TABLES = "the tables of all studies"
 _POINT = (bool, int, float, str)
 
 
@@ -77,6 +78,17 @@ class Store:
 
     def trial(self, number: int) -> FrozenTrial:
         return self.trials()[number]
+
+    def without_finalists(self) -> optuna.Study:
+        """The short trials that are done, as a study in memory: the long ones do not compare."""
+        short = optuna.create_study(direction=self.study.direction)
+        short.add_trials(
+            trial
+            for trial in self.trials()
+            if trial.state == TrialState.COMPLETE
+            and trial.user_attrs["plan"]["phase"] != PHASES[-1]
+        )
+        return short
 
     @property
     def created_at(self) -> float:
@@ -241,13 +253,17 @@ def _storage(address: str | None, folder: Path, name: str) -> tuple[BaseStorage,
     rest = address.partition("://")[2]
     with _reached(address):
         locks = PostgresLocks(f"postgresql://{rest}", name)
-        locks.wait(PLAN)()
         from sqlalchemy.pool import NullPool
 
-        # Minutes lie between two uses: no connection is kept, and none is found dead.
-        storage = optuna.storages.RDBStorage(
-            f"postgresql+psycopg://{rest}", engine_kwargs={"poolclass": NullPool}
-        )
+        # The first in a database makes its tables, of whichever study it is.
+        release = PostgresLocks(f"postgresql://{rest}", _TABLES).wait(PLAN)
+        try:
+            # Minutes lie between two uses: no connection is kept, and none is found dead.
+            storage = optuna.storages.RDBStorage(
+                f"postgresql+psycopg://{rest}", engine_kwargs={"poolclass": NullPool}
+            )
+        finally:
+            release()
     return storage, locks
 
 

@@ -10,11 +10,13 @@ import os
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import WilcoxonPruner
 from optuna.trial import FrozenTrial, TrialState
 
@@ -169,7 +171,7 @@ def _trained(opened: OpenedStudy, claim: Claim, values: Mapping[str, Any]) -> Tr
         if (
             pruner is not None
             and planned.phase != "finalist"
-            and pruner.prune(opened.store.study, now)
+            and pruner.prune(opened.store.without_finalists(), now)
         ):
             scores = [now.intermediate_values[step] for step in sorted(now.intermediate_values)]
             raise Pruned(
@@ -191,7 +193,9 @@ def _pruner(opened: OpenedStudy) -> WilcoxonPruner | None:
     pruning = opened.study.pruning
     if pruning is None:
         return None
-    return WilcoxonPruner(p_threshold=pruning.p, n_startup_steps=pruning.least_folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # nothing a user could do about
+        return WilcoxonPruner(p_threshold=pruning.p, n_startup_steps=pruning.least_folds)
 
 
 def _end(opened: OpenedStudy, claim: Claim, result: TrialResult) -> None:

@@ -1,5 +1,6 @@
 """Workers over a real PostgreSQL: the same trials, once each, and a killed worker's taken up."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hfrun.errors import HfrunError
+from hfrun.study.opened import open_study
 from hfrun.study.worker import work
 from tests.hfrun.study.fake_runs import FakeRuns
 from tests.hfrun.study.postgres_server import postgres_server, server_programs
@@ -17,6 +19,7 @@ from tests.hfrun.study.study_case import begun_runs, killable_worker, opened_in,
 
 BUDGET = {"trials": 2, "exploit": 1, "finalists": 1}
 
+psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(
     server_programs() is None, reason="no PostgreSQL server here (Debian: postgresql)"
 )
@@ -55,6 +58,28 @@ def test_a_killed_workers_trial_is_taken_up_by_another(address: str, tmp_path: P
     assert sorted(begun.values()) == [1, 1, 1, 2]
     ended = (tmp_path / "ended.txt").read_text().splitlines()
     assert sorted(line.split()[0] for line in ended) == [f"{n:03d}" for n in range(4)]
+
+
+def test_studies_that_begin_at_once_share_an_empty_database(address: str, tmp_path: Path) -> None:
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    empty = f"{address.rpartition('/')[0]}/empty"
+    fork = multiprocessing.get_context("fork")
+    together = fork.Barrier(3)
+
+    def begin(name: str) -> None:
+        raw = study_in(tmp_path / "out", budget={"trials": 2}, storage=empty)
+        raw["run"] = {"name": name, "output_dir": str(tmp_path / name[:1])}
+        together.wait()
+        open_study(raw, source="study.yaml")
+
+    names = ["a'; --", 'b "ü%s', "c" * 100]
+    workers = [fork.Process(target=begin, args=(name,)) for name in names]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
 
 
 def test_a_database_that_is_not_there_is_told_without_its_password(tmp_path: Path) -> None:

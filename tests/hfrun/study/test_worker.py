@@ -378,3 +378,16 @@ def test_a_figure_that_is_not_finite_is_a_constraint_not_met(tmp_path: Path) -> 
     )  # fmt: skip
     (judged,) = score.judged(result)
     assert (judged["value"], judged["met"]) == (None, False)
+
+
+def test_a_short_trial_is_pruned_by_the_best_short_one(tmp_path: Path) -> None:
+    opened = opened_in(tmp_path, budget={"trials": 2, "finalists": 1})
+    store, scores = opened.store, {0: 0.5, 2: 0.9}
+    for number, score in scores.items():
+        store.begin(store.trial(number), worker="w")
+        for fold in range(6):
+            store.report(store.trial(number), fold, score + 0.01 * fold)
+        store.end(store.trial(number), state=TrialState.COMPLETE, score=score, constraints=())
+    assert store.study.best_trial.number == 2
+    best_short = store.without_finalists().best_trial
+    assert (best_short.value, len(best_short.intermediate_values)) == (0.5, 6)
