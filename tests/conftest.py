@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-
 # No test is about time: a busy machine is no error.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
