@@ -33,8 +33,10 @@ def courses(data: StudyData, axes: Sequence[Axis]) -> list[dict[str, Any]]:
 
 def _course(trial: StudyTrial, data: StudyData, axes: Sequence[Axis]) -> dict[str, Any]:
     sign = 1.0 if data.higher_is_better else -1.0
+    # Of a walk-forward the course is that of its first fold; its score is the mean over all.
+    where = "in its first fold " if trial.folds else ""
     flags = [
-        flag
+        {**flag, "text": where + flag["text"]}
         for flag in (
             _overfitting(trial.curve),
             _past_its_best(trial.curve, data.metric, sign),
@@ -48,7 +50,7 @@ def _course(trial: StudyTrial, data: StudyData, axes: Sequence[Axis]) -> dict[st
         "phase": trial.phase,
         "label": trial_label(trial, axes),
         "score": trial.score,
-        "chosen_epoch": trial.validation.get("epoch"),
+        "chosen_epoch": None if trial.folds else trial.validation.get("epoch"),
         "points": [dict(point) for point in trial.curve],
         "flags": flags,
         "step_noise": _step_noise(trial.curve),

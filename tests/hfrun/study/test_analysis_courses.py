@@ -100,3 +100,13 @@ def test_the_best_three_short_trials_and_the_best_three_finalists_are_shown() ->
     trials += [trial(5 + n, 0.3 + 0.1 * n, curve=curve(0.5), phase="finalist") for n in range(4)]
     trials.append(trial(9, 0.99))  # a walk-forward has no curve of its own
     assert [each["trial"] for each in courses(study(trials), [])] == [8, 7, 6, 4, 3]
+
+
+def test_the_course_of_a_walk_forward_is_told_to_be_its_first_folds() -> None:
+    points = curve(eval_loss=[1.0, 0.5, 0.9])
+    one, walked = (trial(n, 0.5, curve=points, folds=folds, validation={"epoch": 2.0})
+                   for n, folds in enumerate([(), (0.4, 0.6)]))  # fmt: skip
+    found = {each["trial"]: each for each in courses(study([one, walked]), [])}
+    assert (found[0]["chosen_epoch"], found[1]["chosen_epoch"]) == (2.0, None)
+    assert found[0]["flags"][0]["text"].startswith("validation loss 0.5 at epoch 2")
+    assert found[1]["flags"][0]["text"].startswith("in its first fold validation loss 0.5")
