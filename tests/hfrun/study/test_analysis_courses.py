@@ -103,7 +103,9 @@ def test_the_best_three_short_trials_and_the_best_three_finalists_are_shown() ->
 
 
 def test_the_course_of_a_walk_forward_is_told_to_be_its_first_folds() -> None:
-    points = curve(eval_loss=[1.0, 0.5, 0.9])
+    points = tuple(
+        {"epoch": float(n + 1), "eval_loss": loss} for n, loss in enumerate([1.0, 0.5, 0.9])
+    )
     one, walked = (trial(n, 0.5, curve=points, folds=folds, validation={"epoch": 2.0})
                    for n, folds in enumerate([(), (0.4, 0.6)]))  # fmt: skip
     found = {each["trial"]: each for each in courses(study([one, walked]), [])}
