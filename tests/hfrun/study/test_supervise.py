@@ -73,7 +73,8 @@ def test_a_study_is_run_shown_and_read_back_by_its_command(
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_taken_up(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = config_in(tmp_path, workers=2, budget={"trials": 6})
+    decay = {"training.weight_decay": {"low": 1e-4, "high": 0.1, "log": True}}
+    config = config_in(tmp_path, workers=2, nuisance=decay, budget={"trials": 6})
     raw = load_yaml(config)
     opened = open_study(raw, source="study.yaml")
     killed: list[int] = []
@@ -129,8 +130,10 @@ def test_a_trial_over_folds_is_pruned_when_its_folds_are_worse_than_the_bests(
     raw["run"]["output_dir"] = str(tmp_path / "out")
     raw["walk_forward"] = {"mode": "rolling", "unit": "decisions", "train": 60, "validation": 20,
                            "test": 20}  # fmt: skip
+    raw["training"]["per_device_train_batch_size"] = 16
     raw["study"] = {
         "question": "does the rate matter?",
+        "design_seed": 1,  # by which the better rate is the first
         "scientific": {"training.learning_rate": [1e-2, 1e-7]},
         "score": {"metric": "eval_loss"},
         "budget": {"trials": 2},
