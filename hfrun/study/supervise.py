@@ -28,7 +28,7 @@ def supervise(opened: OpenedStudy, command: Sequence[str], *, workers: int) -> N
     """Run a study with that many workers until all its trials have ended.
 
     Args:
-        opened: the study.
+        opened: the study; without a trial left nothing is started.
         command: arguments of ``hfrun`` that start a worker of it.
         workers: how many at a time.
 
@@ -36,6 +36,8 @@ def supervise(opened: OpenedStudy, command: Sequence[str], *, workers: int) -> N
         HfrunError: a worker ended with an error, or was killed too often; the study can be run
             again and goes on.
     """
+    if opened.is_over():
+        return
     crew = _Crew(opened, command, workers)
     told: set[int] = {trial.number for trial in opened.data().trials if trial.has_ended}
     announce(_begun(opened, told, workers))

@@ -65,6 +65,11 @@ def test_a_study_is_run_shown_and_read_back_by_its_command(
     assert all(each["value"] > 0 for each in held["trials"][0]["constraints"])
     assert (tmp_path / "out" / "trials" / "001" / "report" / "report.html").is_file()
     assert "learning rate" in (study / "report.html").read_text().lower()
+    logs = list((study / "workers").iterdir())
+    before = [log.stat().st_mtime_ns for log in logs]
+    assert main(["study", "run", str(config)]) == 0  # nothing is left to do, nobody is started
+    assert [log.stat().st_mtime_ns for log in logs] == before
+    capsys.readouterr()
     assert main(["study", "show", str(config), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["done"] == 2
 
