@@ -195,7 +195,8 @@ def _run(arguments: argparse.Namespace) -> int:
         sweep = arguments.sweep / "study" / "sweep.md"
         if not sweep.is_file():
             raise DataError(f"{sweep}: no such file; give the run.output_dir of an hfrun sweep")
-        parts.append(sweep.read_text(encoding="utf-8").strip())
+        outcome = read_json(sweep.with_name("sweep.json"), error=DataError)
+        parts += [f"### Sweep, {outcome['name']}", sweep.read_text(encoding="utf-8").strip()]
     write_section(arguments.page, TEXTS, "\n\n".join(parts))
     accuracy = [run.test("accuracy") for run in runs]
     print(f"mean test accuracy {fmean(accuracy):.4f} over {len(runs)} seeds; {arguments.page}")
