@@ -66,8 +66,8 @@ def test_several_scientific_keys_have_a_plot_each_and_one_of_their_combinations(
     assert [value["best"] for value in kind["values"]] == pytest.approx([0.6, 0.63])
     assert both["key"] is None
     assert [value["label"] for value in both["values"]] == [
-        "dropout 0, kind mnn", "dropout 0, kind rnn", "dropout 0.3, kind mnn",
-        "dropout 0.3, kind rnn"]  # fmt: skip
+        "dropout 0, model kind mnn", "dropout 0, model kind rnn", "dropout 0.3, model kind mnn",
+        "dropout 0.3, model kind rnn"]  # fmt: skip
 
 
 @pytest.mark.parametrize(
