@@ -9,11 +9,11 @@ schedule within it; any other key is ``section.key`` of the config.
 import copy
 import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hfrun.config import config_from
+from hfrun.study.parameter import as_meant
 from lob_backtest.errors import ConfigError
 from lob_backtest.strict_yaml import shown
 
@@ -21,7 +21,6 @@ _CALLBACKS = {
     "dropout": ("callbacks", "dropout_schedule"),
     "weight_decay": ("callbacks", "weight_decay_schedule"),
 }
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 # Last words of keys that say nothing alone.
 _BARE = ("name", "type", "kind")
 # What a study sets for every trial by itself.
@@ -34,7 +33,7 @@ def cells_of(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: a value that a key has twice.
     """
-    grid = {key: [_as_meant(value) for value in values] for key, values in grid.items()}
+    grid = {key: [as_meant(value) for value in values] for key, values in grid.items()}
     for key, values in grid.items():
         told = [_canonical(value) for value in values]
         twice = [value for value, text in zip(values, told, strict=True) if told.count(text) > 1]
@@ -157,11 +156,6 @@ def _put(config: dict[str, Any], path: Sequence[str], value: Any, key: str) -> N
         if not isinstance(target, dict):
             raise ConfigError(f"study.grid.{key}: {name} holds {shown(target)}, which has no keys")
     target[path[-1]] = value
-
-
-def _as_meant(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 (no dot) as text; it is the number that its writer meant."""
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
 def _canonical(value: Any) -> str:
