@@ -297,11 +297,17 @@ def _own_training(kind: type[AnyRunConfig]) -> tuple[str, ...]:
 
 def effective_yaml(config: AnyRunConfig) -> str:
     """The config with every default filled in, as YAML that loads back to the same config."""
+    plain = effective_sections(config)
+    present = {name: plain[name] for name in SECTION_NAMES if plain.get(name) is not None}
+    return yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
+
+
+def effective_sections(config: AnyRunConfig) -> dict[str, Any]:
+    """The sections with every default filled in, as a YAML would write them."""
     plain = as_dict(config)
     training = plain.pop("training")
     plain["training"] = {**training.pop("arguments"), **training}
-    present = {name: plain[name] for name in SECTION_NAMES if plain.get(name) is not None}
-    return yaml.safe_dump(present, sort_keys=False, allow_unicode=True)
+    return plain
 
 
 def _training(raw: Any, names: Sequence[str], errors: list[str]) -> Any:

@@ -13,14 +13,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hfrun.config import AnyRunConfig, config_from
+from hfrun.config import AnyRunConfig, config_from, effective_sections
 from hfrun.errors import HfrunError
 from hfrun.study.grid import trial_config
 from hfrun.study.plan import stretched
 from hfrun.study.study_data import StudyData, StudyTrial
 from lob_backtest.errors import ConfigError
 from lob_backtest.files import read_json
-from lob_backtest.strict_yaml import as_dict, load_yaml, shown
+from lob_backtest.strict_yaml import load_yaml, shown
 
 # What a model does not depend on: of these a candidate keeps the incumbent's.
 _BESIDE = ("run", "hub", "gates", "backtest", "study")
@@ -175,12 +175,9 @@ def _why_not(trial: StudyTrial) -> str:
 
 
 def _flat(config: AnyRunConfig) -> dict[str, Any]:
-    plain = as_dict(config)
-    training = plain.pop("training")
-    plain["training"] = {**training.pop("arguments"), **training}
     return {
         key: value
-        for name, section in plain.items()
+        for name, section in effective_sections(config).items()
         if name not in _BESIDE
         for key, value in _leaves(section, name)
     }
