@@ -8,7 +8,8 @@ from starlette.requests import Request
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import BadTokenError, ForbiddenError, RepoNotFoundError, TokenNeededError
 from hfrun.hub.repository import Repository
-from hfrun.hub.signing import UploadSigner
+from hfrun.hub.sessions import COOKIE, Sessions
+from hfrun.hub.signing import Secret, UploadSigner
 from hfrun.hub.store import HubStore, open_root
 from hfrun.hub.tokens import Accounts, Token
 
@@ -20,6 +21,7 @@ class Hub:
     store: HubStore
     accounts: Accounts
     signer: UploadSigner
+    sessions: Sessions
 
     @property
     def objects(self) -> ObjectStore:
@@ -30,7 +32,13 @@ class Hub:
     def at(cls, root: Path) -> "Hub":
         """Open the hub of a root folder, made ready if it is new."""
         open_root(root, create=True)
-        return cls(store=HubStore(root), accounts=Accounts(root), signer=UploadSigner(root))
+        secret = Secret(root)
+        return cls(
+            store=HubStore(root),
+            accounts=Accounts(root),
+            signer=UploadSigner(secret),
+            sessions=Sessions(secret),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +50,17 @@ class Caller:
 
     @classmethod
     def of(cls, request: Request) -> "Caller":
-        """Read the request's bearer token; an unknown one is refused even for public things."""
+        """Read the request's bearer token; an unknown one is refused even for public things.
+
+        A browser's session counts where something is only read: another site may make a browser
+        send it along, and could then change things in its user's name. Forms carry a key of their
+        own (``Sessions.is_form_key``).
+        """
         hub: Hub = request.app.state.hub
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if not scheme:
-            return cls(hub=hub, token=None)
+            reads = request.method in ("GET", "HEAD")
+            return cls(hub=hub, token=_session_token(hub, request) if reads else None)
         token = hub.accounts.who(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             raise BadTokenError()
@@ -66,6 +80,21 @@ class Caller:
             raise RepoNotFoundError("Repository not found")
         return repository
 
+    def readable(self, request: Request) -> Repository:
+        """Like ``repository``, if this caller may also read the content of its files."""
+        return self.repository(request)
+
+    def contributor(self, request: Request) -> Repository:
+        """Like ``readable``, for any write token: who may open pull requests and upload for them.
+
+        Raises:
+            TokenNeededError: an anonymous caller.
+            ForbiddenError: a read-only token.
+        """
+        repository = self.readable(request)
+        self.require_role()
+        return repository
+
     def writable(self, request: Request) -> Repository:
         """Like ``repository``, if this caller may also change it."""
         repository = self.repository(request)
@@ -83,13 +112,18 @@ class Caller:
             TokenNeededError: an anonymous caller.
             ForbiddenError: a read-only token, or somebody else's namespace.
         """
-        if self.token is None:
-            raise TokenNeededError("Writing needs a token; make one with hfrun hub token create")
+        token = self.require_role()
         if not self._owns(namespace):
             raise ForbiddenError(
                 f"You don't have the rights to write under the namespace {namespace!r}: "
-                f"{self.token.user} is neither its user nor a member of that organisation"
+                f"{token.user} is neither its user nor a member of that organisation"
             )
+        return token
+
+    def require_role(self) -> Token:
+        """Return the token, if it may change anything at all."""
+        if self.token is None:
+            raise TokenNeededError("Writing needs a token; make one with hfrun hub token create")
         if self.token.role != "write":
             raise ForbiddenError(
                 "You have read access with this token, and writing needs a write token"
@@ -101,3 +135,8 @@ class Caller:
             return False
         own = [self.token.user, *self.hub.accounts.organisations_of(self.token.user)]
         return namespace.lower() in {name.lower() for name in own}
+
+
+def _session_token(hub: Hub, request: Request) -> Token | None:
+    token_id = hub.sessions.token_id(request.cookies.get(COOKIE, ""))
+    return None if token_id is None else hub.accounts.with_id(token_id)

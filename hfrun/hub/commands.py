@@ -92,14 +92,15 @@ def _list(args: argparse.Namespace) -> int:
 
 def _row(repository: Repository) -> dict[str, Any]:
     commit = repository.commit(repository.head(DEFAULT_BRANCH))
+    tree = repository.tree(commit)
     return {
         "kind": repository.settings.repo_id.kind,
         "id": str(repository.settings.repo_id),
         "private": repository.settings.private,
         "commit": commit.id,
         "last_modified": commit.date,
-        "files": len(commit.tree),
-        "bytes": sum(entry.size for entry in commit.tree.values()),
+        "files": len(tree),
+        "bytes": sum(entry.size for entry in tree.values()),
     }
 
 

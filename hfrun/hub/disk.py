@@ -41,15 +41,28 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o644) -> None:
 
 @contextmanager
 def exclusive(lock_file: Path) -> Iterator[None]:
-    """Hold a lock between the threads and processes of this machine.
+    """Hold a lock alone between the threads and processes of this machine.
 
     The file is never removed: a lock on a name that is unlinked while others wait for it
     protects nothing. The kernel drops the lock when its holder dies.
     """
+    with _locked(lock_file, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def shared(lock_file: Path) -> Iterator[None]:
+    """Hold a lock together with others that hold it shared, while nobody holds it alone."""
+    with _locked(lock_file, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def _locked(lock_file: Path, how: int) -> Iterator[None]:
     make_folder(lock_file.parent)
     descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, how)
         yield
     finally:
         os.close(descriptor)

@@ -5,9 +5,11 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from hfrun.hub.disk import make_folder, sync_folder
+from hfrun.hub.disk import exclusive, make_folder, shared, sync_folder
 from hfrun.hub.refusals import BadRequestError, TooLargeError
 
 ABANDONED_AFTER_SECONDS = 24 * 3600.0  # longer than any upload address lives
@@ -63,11 +65,27 @@ class ObjectStore:
 
         objects/ab/cd/abcd...   one file an object, read-only, never changed
         incoming/               uploads that have not ended; on the same file system
+
+    Whoever lets something refer to an object (a commit, a ref) does so ``in_use``; whoever
+    removes what nothing refers to does so while ``sweeping``, which waits for all of these.
     """
 
     def __init__(self, root: Path) -> None:
         self.folder = root / "objects"
         self.incoming = root / "incoming"
+        self._sweep_lock = root / "locks" / "sweep.lock"
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While the block runs, nothing is swept."""
+        with shared(self._sweep_lock):
+            yield
+
+    @contextmanager
+    def sweeping(self) -> Iterator[None]:
+        """While the block runs, no ref moves and no object begins to be used again."""
+        with exclusive(self._sweep_lock):
+            yield
 
     def path(self, sha256: str) -> Path:
         """Where the object is, if it is stored."""
@@ -80,6 +98,18 @@ class ObjectStore:
         except FileNotFoundError:
             return None
 
+    def reuse(self, sha256: str) -> int | None:
+        """Like ``size``, for an object that is about to be referred to again.
+
+        It counts as new from now on, so that no sweep takes it before its commit is there.
+        """
+        with self.in_use():
+            try:
+                os.utime(self.path(sha256))
+            except FileNotFoundError:
+                return None
+            return self.size(sha256)
+
     def receive(self, *, max_bytes: int) -> ObjectWriter:
         """Begin to take an object in; more bytes than ``max_bytes`` are refused."""
         make_folder(self.incoming)
@@ -88,7 +118,7 @@ class ObjectStore:
     def put(self, data: bytes) -> str:
         """Store bytes and return their SHA-256."""
         digest = hashlib.sha256(data).hexdigest()
-        if self.size(digest) != len(data):
+        if self.reuse(digest) != len(data):
             with self.receive(max_bytes=len(data)) as writer:
                 writer.write(data)
                 writer.finish(digest)

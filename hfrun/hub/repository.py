@@ -1,15 +1,19 @@
 """One repository: immutable commits, and refs that move to them one whole step at a time."""
 
-import hashlib
 import json
+import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
+from cachetools import LRUCache
+
+from hfrun.hub.commit import Commit, decoded_commit, new_commit
 from hfrun.hub.disk import exclusive, write_durably
 from hfrun.hub.names import RepoId, is_ref_name, is_sha1
 from hfrun.hub.objects import ObjectStore
@@ -21,40 +25,41 @@ from hfrun.hub.refusals import (
     RevisionNotFoundError,
     StaleParentError,
 )
-from hfrun.hub.tree import Delete, Entry, Put, Tree, changed
+from hfrun.hub.tree import Delete, Entry, Put, Tree, changed, folder_ids
 
 DEFAULT_BRANCH = "main"
-_REF_PREFIXES = (("", "heads"), ("", "tags"), ("refs/heads/", "heads"), ("refs/tags/", "tags"))
-_NOUN = {"heads": "branch", "tags": "tag"}
+KINDS_OF_REFS = ("heads", "tags", "pr")
+_REF_PREFIXES = (
+    ("", "heads"),
+    ("", "tags"),
+    ("refs/heads/", "heads"),
+    ("refs/tags/", "tags"),
+    ("refs/pr/", "pr"),
+)
+_NOUN = {"heads": "branch", "tags": "tag", "pr": "pull request"}
 
-
-@dataclass(frozen=True, kw_only=True)
-class Commit:
-    """A snapshot of all files; ``id`` is the SHA-1 of everything else in it."""
-
-    id: str
-    parent: str | None
-    title: str
-    message: str
-    author: str
-    date: str  # ISO 8601, UTC, milliseconds
-    tree: Tree
-
-    def encoded(self) -> bytes:
-        """The bytes that are stored and hashed: one canonical JSON object."""
-        fields = asdict(self)
-        del fields["id"]
-        return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+# Trees by the address of their file, whose name is the hash of its content. Counted in files, not
+# in trees: one with a hundred thousand files takes as much memory as a thousand with a hundred.
+_CACHED_ENTRIES = 100_000
+_trees: LRUCache[Path, Tree] = LRUCache(_CACHED_ENTRIES, getsizeof=lambda tree: len(tree) + 1)
+_trees_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is decided about a repository outside its history."""
+    """What is decided about a repository outside its history.
+
+    Attributes:
+        sdk: of a space.
+        gated: who may read the files: "" everybody who sees the repository, "auto" whoever asks,
+            "manual" whom a writer lets in.
+    """
 
     repo_id: RepoId
     private: bool
     created_at: str
-    sdk: str | None  # of a space
+    sdk: str | None
+    gated: str = ""
 
     def encoded(self) -> bytes:
         """The bytes of ``repo.json``."""
@@ -66,15 +71,6 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def new_commit(*, parent: str | None, title: str, message: str, author: str, tree: Tree) -> Commit:
-    """A commit with the present time, under the id of its content."""
-    draft = Commit(
-        id="", parent=parent, title=title, message=message, author=author, date=utc_now(), tree=tree
-    )
-    digest = hashlib.sha1(draft.encoded(), usedforsecurity=False).hexdigest()
-    return Commit(**{**vars(draft), "id": digest})
-
-
 class Repository:
     """Commits and refs of one repository in its own folder.
 
@@ -82,7 +78,8 @@ class Repository:
 
         repo.json                    Settings
         commits/<40 hex>.json        one Commit each, never changed
-        refs/heads/<quoted name>     the commit id of a branch; refs/tags likewise
+        trees/<40 hex>.json          all files of a commit, under git's id of the root folder
+        refs/heads/<quoted name>     the commit id of a branch; refs/tags and refs/pr likewise
         uploads/<sha256>             empty: this object was uploaded to this repository
     """
 
@@ -95,14 +92,15 @@ class Repository:
     # Reading
 
     def refs(self, kind: str) -> dict[str, str]:
-        """Name to commit id of all ``heads`` or ``tags``, in the order of their names."""
+        """Name to commit id of all ``heads``, ``tags`` or ``pr``, in the order of their names."""
         files = (self.folder / "refs" / kind).glob("[!.]*")  # a dot: a ref that is being written
         named = {unquote(file.name): _read_ref(file) for file in files}
         return {name: commit for name, commit in sorted(named.items()) if commit is not None}
 
     def head(self, branch: str) -> str:
-        """Commit id of a branch."""
-        commit = _read_ref(self._ref_file("heads", branch)) if is_ref_name(branch) else None
+        """Commit id of a branch, or of ``refs/pr/N``."""
+        kind, name = _branch(branch)
+        commit = _read_ref(self._ref_file(kind, name)) if is_ref_name(name) else None
         if commit is None:
             raise RevisionNotFoundError(branch)
         return commit
@@ -124,9 +122,26 @@ class Repository:
     def commit(self, commit_id: str) -> Commit:
         """Read a commit by its full id."""
         try:
-            return _read_commit(self.folder / "commits" / f"{commit_id}.json")
+            return decoded_commit(commit_id, self._commit_file(commit_id).read_bytes())
         except FileNotFoundError:
             raise RevisionNotFoundError(commit_id) from None
+
+    def tree(self, commit: Commit) -> Tree:
+        """All files of a commit, by their paths; not to be changed."""
+        return self.tree_of(commit.tree)
+
+    def tree_of(self, tree_id: str) -> Tree:
+        """All files of a root folder with this id; FileNotFoundError where there is none."""
+        file = self._tree_file(tree_id)
+        with _trees_lock:
+            known = _trees.get(file)
+        if known is not None:
+            return known
+        tree = {path: Entry(**fields) for path, fields in json.loads(file.read_bytes()).items()}
+        if len(tree) < _CACHED_ENTRIES:
+            with _trees_lock:
+                _trees[file] = tree
+        return tree
 
     def history(self, commit_id: str) -> Iterator[Commit]:
         """The commit and its ancestors, newest first."""
@@ -148,7 +163,7 @@ class Repository:
         author: str,
         parent: str | None,
     ) -> Commit:
-        """Put a commit on top of a branch.
+        """Put a commit on top of a branch, or of ``refs/pr/N``.
 
         The branch moves only after the commit is on the disk, so a ref never points at nothing.
 
@@ -158,17 +173,18 @@ class Repository:
         Raises:
             StaleParentError: the branch has moved on from ``parent``; nothing was changed.
         """
-        with self._exclusive():
+        with self.exclusive():
             head = self.head(branch)
             if parent is not None and not (len(parent) >= 7 and head.startswith(parent)):
                 raise StaleParentError(
                     f"The branch was updated since you opened this page: {branch} is at {head}, "
                     f"not {parent[:40]}. Refresh and try again"
                 )
-            tree = changed(self.commit(head).tree, changes)
-            commit = new_commit(parent=head, title=title, message=message, author=author, tree=tree)
-            self.write_commit(commit)
-            self.set_ref("heads", branch, commit.id)
+            tree = changed(self.tree(self.commit(head)), changes)
+            commit = self.write_commit(
+                parent=head, title=title, message=message, author=author, tree=tree
+            )
+            self.set_ref(*_branch(branch), commit.id)
         return commit
 
     def add_ref(self, kind: str, name: str, commit_id: str) -> None:
@@ -176,9 +192,10 @@ class Repository:
         # A name that looks like a commit id would stand in for that commit.
         if not is_ref_name(name) or name.startswith("refs/") or is_sha1(name):
             raise BadRequestError(f"Invalid reference for a {_NOUN[kind]}: {name[:200]!r}")
-        with self._exclusive():
+        with self.exclusive():
             if self._ref_file(kind, name).exists():
                 raise AlreadyExistsError(f"Reference refs/{kind}/{name} already exists")
+            self.commit(commit_id)  # it may have been swept since it was resolved
             self.set_ref(kind, name, commit_id)
 
     def remove_ref(self, kind: str, name: str) -> None:
@@ -187,18 +204,41 @@ class Repository:
             raise ForbiddenError(f"Cannot delete refs/heads/{name}")
         if not is_ref_name(name):
             raise RevisionNotFoundError(name)
-        with self._exclusive():
+        with self.exclusive():
             try:
                 self._ref_file(kind, name).unlink()
             except FileNotFoundError:
                 raise RevisionNotFoundError(name) from None
 
-    def write_commit(self, commit: Commit) -> None:
-        """Store a commit that no ref points at yet."""
-        write_durably(self.folder / "commits" / f"{commit.id}.json", commit.encoded())
+    def change_settings(self, **changes: Any) -> None:
+        """Replace fields of the settings, keeping what others have changed meanwhile."""
+        with self.exclusive():
+            self.settings = replace(_read_settings(self.folder / "repo.json"), **changes)
+            write_durably(self.folder / "repo.json", self.settings.encoded())
+
+    def write_commit(
+        self, *, parent: str | None, title: str, message: str, author: str, tree: Tree
+    ) -> Commit:
+        """Store a commit that no ref points at yet; the caller moves one while it is ``exclusive``.
+
+        Args:
+            tree: all files, whose objects are stored.
+        """
+        tree_id = folder_ids(tree)[""]
+        file = self._tree_file(tree_id)
+        try:
+            os.utime(file)  # it counts as new again, so that no sweep takes it
+        except FileNotFoundError:
+            fields = {path: asdict(entry) for path, entry in tree.items()}
+            write_durably(file, json.dumps(fields, separators=(",", ":")).encode())
+        commit = new_commit(
+            parent=parent, title=title, message=message, author=author, tree=tree_id
+        )
+        write_durably(self._commit_file(commit.id), commit.encoded())
+        return commit
 
     def set_ref(self, kind: str, name: str, commit_id: str) -> None:
-        """Move or create a ref; the caller holds the lock, or nobody else knows the folder."""
+        """Move or create a ref; the caller is ``exclusive``, or nobody else knows the folder."""
         write_durably(self._ref_file(kind, name), commit_id.encode() + b"\n")
 
     def remember_upload(self, sha256: str) -> None:
@@ -210,23 +250,47 @@ class Repository:
         write_durably(self.folder / "uploads" / sha256, b"")
 
     def has_upload(self, sha256: str) -> bool:
-        """Whether the object was uploaded to this repository and is stored."""
-        noted = (self.folder / "uploads" / sha256).exists()
-        return noted and self.objects.size(sha256) is not None
+        """Whether the object was uploaded to this repository and is stored.
+
+        The note counts as new from now on: who asks is about to commit the object.
+        """
+        try:
+            os.utime(self.folder / "uploads" / sha256)
+        except FileNotFoundError:
+            return False
+        return self.objects.reuse(sha256) is not None
 
     def content(self, entry: Entry) -> Path:
         """The file that holds an entry's bytes."""
         return self.objects.path(entry.sha256)
 
     @contextmanager
-    def _exclusive(self) -> Iterator[None]:
-        with exclusive(self._lock_file):
-            if not (self.folder / "repo.json").exists():  # deleted while we waited
+    def exclusive(self) -> Iterator[None]:
+        """Change the repository alone: other threads and processes wait; nothing is swept.
+
+        Raises:
+            RepoNotFoundError: it was deleted or moved while we waited.
+        """
+        with self.objects.in_use(), exclusive(self._lock_file):
+            if not (self.folder / "repo.json").exists():
                 raise RepoNotFoundError(f"Repository {self.settings.repo_id} not found")
             yield
 
+    def _commit_file(self, commit_id: str) -> Path:
+        return self.folder / "commits" / f"{commit_id}.json"
+
+    def _tree_file(self, tree_id: str) -> Path:
+        return self.folder / "trees" / f"{tree_id}.json"
+
     def _ref_file(self, kind: str, name: str) -> Path:
         return self.folder / "refs" / kind / quote(name, safe="")
+
+
+def _branch(revision: str) -> tuple[str, str]:
+    """Kind and name of a ref that takes commits: a branch with or without its prefix, or a PR."""
+    if revision.startswith("refs/pr/"):
+        return "pr", revision.removeprefix("refs/pr/")
+    return "heads", revision.removeprefix("refs/heads/")
 
 
 def _read_ref(file: Path) -> str | None:
@@ -242,10 +306,3 @@ def _read_settings(file: Path) -> Settings:
     except (FileNotFoundError, NotADirectoryError):
         raise RepoNotFoundError("Repository not found") from None
     return Settings(**{**fields, "repo_id": RepoId(**fields["repo_id"])})
-
-
-@lru_cache(maxsize=512)  # safe: the name of the file is the hash of its content
-def _read_commit(file: Path) -> Commit:
-    fields = json.loads(file.read_bytes())
-    tree = {path: Entry(**entry) for path, entry in fields.pop("tree").items()}
-    return Commit(id=file.stem, tree=tree, **fields)

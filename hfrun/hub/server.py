@@ -18,7 +18,17 @@ from hfrun.hub.messages import (
     server_error_answer,
 )
 from hfrun.hub.refusals import RefusalError
-from hfrun.hub.routes import account, commits, lfs, repositories, resolve, revisions
+from hfrun.hub.routes import (
+    account,
+    commits,
+    lfs,
+    listing,
+    preupload,
+    refs,
+    repositories,
+    resolve,
+    revisions,
+)
 
 
 class RequestId:
@@ -72,10 +82,10 @@ def create_app(root: Path) -> Starlette:
     """
     hub = Hub.at(root)
     hub.objects.sweep_abandoned()
-    modules = (account, repositories, revisions, commits, lfs, resolve)
+    modules = (account, repositories, listing, revisions, refs, preupload, commits, lfs, resolve)
     routes = [route for module in modules for route in module.ROUTES]
     app = Starlette(
-        routes=[*routes, *repositories.ROUTES_WITHOUT_NAMESPACE],
+        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE],
         middleware=[Middleware(RequestId), Middleware(RawPath)],
         exception_handlers={
             RefusalError: refusal_answer,

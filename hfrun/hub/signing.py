@@ -18,41 +18,52 @@ from hfrun.hub.refusals import ForbiddenError
 LIFETIME_SECONDS = 3 * 3600  # one upload must have begun by then
 
 
-class UploadSigner:
-    """Signs and checks upload addresses with a secret that stays in the hub's root."""
+class Secret:
+    """The secret that stays in a hub's root, made on first use; all its servers share it."""
 
     def __init__(self, root: Path) -> None:
-        self._secret = _secret_of(root)
+        file = root / "secret"
+        with exclusive(root / "locks" / "secret.lock"):
+            if not file.exists():
+                write_durably(file, secrets.token_hex(32).encode(), mode=0o600)
+            self._key = file.read_bytes()
+
+    def sign(self, *parts: object) -> str:
+        """HMAC-SHA256, in hex, of parts without line ends; the first says what it is for."""
+        text = "\n".join(str(part) for part in parts)
+        return hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+    def is_signed(self, signature: str, *parts: object) -> bool:
+        """Whether ``sign`` gave this for these parts; the time it takes tells nothing."""
+        given = signature.encode("utf-8", "replace")
+        return hmac.compare_digest(given, self.sign(*parts).encode())
+
+
+class UploadSigner:
+    """Signs and checks upload addresses."""
+
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
 
     def query(self, repo_id: RepoId, sha256: str, size: int) -> str:
         """The query string that permits uploading exactly this object to this repository."""
         expires = int(time.time()) + LIFETIME_SECONDS
-        signature = self._signature(repo_id, sha256, size, expires)
+        signature = self._secret.sign(*self._parts(repo_id, sha256, size, expires))
         return urlencode({"size": size, "expires": expires, "signature": signature})
 
     def check(self, repo_id: RepoId, sha256: str, query: dict[str, str]) -> int:
         """Return the announced size; ForbiddenError for a changed or an expired address."""
         try:
             size, expires = int(query["size"]), int(query["expires"])
-            signature = query["signature"].encode()
+            signature = query["signature"]
         except (KeyError, ValueError):
             raise ForbiddenError("got an unsigned upload address; ask for a new one") from None
-        wanted = self._signature(repo_id, sha256, size, expires).encode()
-        if not hmac.compare_digest(signature, wanted):
+        if not self._secret.is_signed(signature, *self._parts(repo_id, sha256, size, expires)):
             raise ForbiddenError("got an upload address with a wrong signature; ask for a new one")
         if expires < time.time():
             raise ForbiddenError("got an upload address that has expired; ask for a new one")
         return size
 
-    def _signature(self, repo_id: RepoId, sha256: str, size: int, expires: int) -> str:
-        text = f"upload\n{repo_id.address.lower()}\n{sha256}\n{size}\n{expires}"
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
-
-
-def _secret_of(root: Path) -> bytes:
-    """The hub's secret, made on first use; all its server processes share it."""
-    file = root / "secret"
-    with exclusive(root / "locks" / "secret.lock"):
-        if not file.exists():
-            write_durably(file, secrets.token_hex(32).encode(), mode=0o600)
-        return file.read_bytes()
+    @staticmethod
+    def _parts(repo_id: RepoId, sha256: str, size: int, expires: int) -> tuple[object, ...]:
+        return "upload", repo_id.address.lower(), sha256, size, expires

@@ -22,11 +22,11 @@ from hfrun.hub.disk import exclusive, make_folder, sync_folder, write_durably
 from hfrun.hub.names import RepoId, checked_repo_id
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository, Settings, new_commit, utc_now
+from hfrun.hub.repository import DEFAULT_BRANCH, Repository, Settings, utc_now
 from hfrun.hub.tree import regular_entry
 from hfrun.hub.upload_mode import GITATTRIBUTES
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 def open_root(root: Path, *, create: bool) -> Path:
@@ -130,10 +130,9 @@ class HubStore:
             files["README.md"] = f"---\ntitle: {json.dumps(title)}\nsdk: {sdk}\n---\n"
         encoded = {path: text.encode() for path, text in files.items()}
         tree = {p: regular_entry(data, self.objects.put(data)) for p, data in encoded.items()}
-        commit = new_commit(
+        commit = repository.write_commit(
             parent=None, title="initial commit", message="", author=author, tree=tree
         )
-        repository.write_commit(commit)
         repository.set_ref("heads", DEFAULT_BRANCH, commit.id)
 
     def _folder(self, repo_id: RepoId) -> Path:

@@ -100,6 +100,11 @@ class Accounts:
         row = self._read()["tokens"].get(digest)
         return None if row is None else Token(id=digest[:_ID_DIGITS], **row)
 
+    def with_id(self, token_id: str) -> Token | None:
+        """The token of that listed id; None for an unknown one."""
+        found = [token for token in self.tokens() if token.id == token_id]
+        return found[0] if len(found) == 1 else None
+
     def organisations_of(self, user: str) -> list[str]:
         """Names of the organisations that a user is a member of."""
         rows = self._read()["organisations"].values()

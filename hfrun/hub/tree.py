@@ -105,19 +105,20 @@ def folders(paths: Iterable[str]) -> set[str]:
 
 
 def folder_ids(tree: Tree) -> dict[str, str]:
-    """Git's tree id of every folder, deepest first, so that equal folders have equal ids."""
+    """Git's tree id of every folder, so that equal folders have equal ids; the root is ``""``."""
     children: dict[str, list[tuple[str, str, str]]] = {name: [] for name in folders(tree)}
+    children[""] = []
     for path, entry in tree.items():
         parent, _, name = path.rpartition("/")
-        if parent:
-            children[parent].append((name, "100644", entry.oid))
+        children[parent].append((name, "100644", entry.oid))
     ids: dict[str, str] = {}
-    for folder in sorted(children, key=lambda name: -name.count("/")):
+    # Deepest first; the root, which has no slash either, comes last.
+    for folder in sorted(children, key=lambda name: (-name.count("/"), name == "")):
         # Git orders a folder as if its name ended with a slash.
         rows = sorted(children[folder], key=lambda r: (r[0] + "/" * (r[1] == "40000")).encode())
         content = b"".join(f"{m} {n}".encode() + b"\0" + bytes.fromhex(i) for n, m, i in rows)
         ids[folder] = git_id("tree", content)
-        parent, _, name = folder.rpartition("/")
-        if parent:
+        if folder:
+            parent, _, name = folder.rpartition("/")
             children[parent].append((name, "40000", ids[folder]))
     return ids

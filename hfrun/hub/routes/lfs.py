@@ -34,7 +34,7 @@ async def batch(request: Request) -> Response:
 
 
 def _batch(caller: Caller, request: Request, objects: list[Any]) -> Response:
-    repository = caller.writable(request)
+    repository = caller.contributor(request)
     rows = []
     for item in objects:
         sha256, size = _object(item)
@@ -82,7 +82,7 @@ async def verify(request: Request) -> Response:
 
 
 def _verify(caller: Caller, request: Request, sha256: str, size: int) -> Response:
-    repository = caller.writable(request)
+    repository = caller.contributor(request)
     if not repository.has_upload(sha256) or repository.objects.size(sha256) != size:
         raise ObjectMissingError(f"the object {sha256} of {size} bytes was not uploaded here")
     return JSONResponse({}, media_type=_MEDIA_TYPE)

@@ -17,10 +17,10 @@ _TEXT_SUFFIXES = (".md", ".txt", ".json", ".jsonl", ".yaml", ".yml", ".py", ".cs
 
 def resolve(request: Request) -> Response:
     """GET and HEAD /P R/resolve/{rev}/{path}"""
-    repository = Caller.of(request).repository(request)
+    repository = Caller.of(request).readable(request)
     commit = repository.commit(repository.resolve(segment(request, "revision")))
     path = unquote(request.path_params["path"])
-    entry = commit.tree.get(path)
+    entry = repository.tree(commit).get(path)
     if entry is None:
         raise EntryNotFoundError(f"{path} does not exist on {commit.id}", commit=commit.id)
     headers = {

@@ -1,4 +1,4 @@
-"""What is at a revision: folders, files, history; and the branches and tags themselves."""
+"""What is at a revision: folders, files and history."""
 
 from html import escape
 from itertools import islice
@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hfrun.hub.access import Caller
-from hfrun.hub.messages import read_body, read_json, segment
+from hfrun.hub.commit import Commit
+from hfrun.hub.messages import read_body, segment
 from hfrun.hub.refusals import BadRequestError, EntryNotFoundError
-from hfrun.hub.repository import DEFAULT_BRANCH, Commit
+from hfrun.hub.repository import Repository
 from hfrun.hub.tree import Entry, folder_ids, lfs_pointer
 
 _COMMITS_PAGE = 100
@@ -25,7 +26,7 @@ def tree(request: Request) -> Response:
     repository = Caller.of(request).repository(request)
     commit = repository.commit(repository.resolve(segment(request, "revision")))
     folder = unquote(request.path_params.get("path", "")).strip("/")
-    items = _items(commit)
+    items = _items(repository, commit)
     if folder and items.get(folder, {}).get("type") != "directory":
         raise EntryNotFoundError(f"{folder} does not exist on {commit.id}", commit=commit.id)
     recursive = request.query_params.get("recursive", "").lower() in ("true", "1")
@@ -49,20 +50,8 @@ async def paths_info(request: Request) -> Response:
 
 def _paths_info(caller: Caller, request: Request, paths: list[str]) -> Response:
     repository = caller.repository(request)
-    items = _items(repository.commit(repository.resolve(segment(request, "revision"))))
+    items = _items(repository, repository.commit(repository.resolve(segment(request, "revision"))))
     return JSONResponse([items[path] for path in dict.fromkeys(paths) if path in items])
-
-
-def refs(request: Request) -> Response:
-    """GET /api/T/R/refs"""
-    repository = Caller.of(request).repository(request)
-    listed: dict[str, list[Any]] = {"converts": [], "pullRequests": []}
-    for key, kind in (("branches", "heads"), ("tags", "tags")):
-        listed[key] = [
-            {"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": commit}
-            for name, commit in repository.refs(kind).items()
-        ]
-    return JSONResponse(listed)
 
 
 def commits(request: Request) -> Response:
@@ -77,42 +66,6 @@ def commits(request: Request) -> Response:
     return JSONResponse([_commit_row(commit) for commit in found], headers=headers)
 
 
-async def create_branch(request: Request) -> Response:
-    """POST /api/T/R/branch/{b}"""
-    caller = Caller.of(request)
-    body = await read_json(request, optional=True)
-    start = body.get("startingPoint", DEFAULT_BRANCH)
-    await run_in_threadpool(_add_ref, caller, request, "heads", segment(request, "branch"), start)
-    return JSONResponse({"success": True})
-
-
-async def create_tag(request: Request) -> Response:
-    """POST /api/T/R/tag/{rev}"""
-    caller = Caller.of(request)
-    tag = (await read_json(request)).get("tag")
-    await run_in_threadpool(_add_ref, caller, request, "tags", tag, segment(request, "revision"))
-    return JSONResponse({"success": True})
-
-
-def delete_branch(request: Request) -> Response:
-    """DELETE /api/T/R/branch/{b}"""
-    Caller.of(request).writable(request).remove_ref("heads", segment(request, "branch"))
-    return JSONResponse({"success": True})
-
-
-def delete_tag(request: Request) -> Response:
-    """DELETE /api/T/R/tag/{tag}"""
-    Caller.of(request).writable(request).remove_ref("tags", segment(request, "revision"))
-    return JSONResponse({"success": True})
-
-
-def _add_ref(caller: Caller, request: Request, kind: str, name: object, start: object) -> None:
-    if not isinstance(name, str) or not isinstance(start, str):
-        raise BadRequestError("got a name or starting point that is not a text")
-    repository = caller.writable(request)
-    repository.add_ref(kind, name, repository.resolve(start))
-
-
 def _commit_row(commit: Commit) -> dict[str, Any]:
     return {
         "id": commit.id,
@@ -124,11 +77,13 @@ def _commit_row(commit: Commit) -> dict[str, Any]:
     }
 
 
-def _items(commit: Commit) -> dict[str, dict[str, Any]]:
+def _items(repository: Repository, commit: Commit) -> dict[str, dict[str, Any]]:
     """Every file and folder of a commit, by its path."""
-    items = {path: _file(path, entry) for path, entry in commit.tree.items()}
-    for path, oid in folder_ids(commit.tree).items():
+    files = repository.tree(commit)
+    items = {path: _file(path, entry) for path, entry in files.items()}
+    for path, oid in folder_ids(files).items():
         items[path] = {"type": "directory", "path": path, "oid": oid, "size": 0}
+    del items[""]
     return items
 
 
@@ -146,10 +101,5 @@ ROUTES = [
     Route(_REPO + "/tree/{revision}", tree),
     Route(_REPO + "/tree/{revision}/{path:path}", tree),
     Route(_REPO + "/paths-info/{revision}", paths_info, methods=["POST"]),
-    Route(_REPO + "/refs", refs),
     Route(_REPO + "/commits/{revision}", commits),
-    Route(_REPO + "/branch/{branch}", create_branch, methods=["POST"]),
-    Route(_REPO + "/branch/{branch}", delete_branch, methods=["DELETE"]),
-    Route(_REPO + "/tag/{revision}", create_tag, methods=["POST"]),
-    Route(_REPO + "/tag/{revision}", delete_tag, methods=["DELETE"]),
 ]

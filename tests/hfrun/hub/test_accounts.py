@@ -129,7 +129,7 @@ def test_ls_shows_every_repository_with_its_size(
             "commit": commit.id,
             "last_modified": commit.date,
             "files": 1,
-            "bytes": commit.tree[".gitattributes"].size,
+            "bytes": made.tree(commit)[".gitattributes"].size,
         }
     ]
     assert run("ls", "--root", str(root)) == 0

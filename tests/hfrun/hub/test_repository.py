@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from hfrun.errors import HubError
 from hfrun.hub import disk, repository
+from hfrun.hub.commit import new_commit
 from hfrun.hub.names import RepoId, checked_path, is_ref_name
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import BadPathError, RepoNotFoundError, StaleParentError
@@ -22,6 +24,7 @@ from hfrun.hub.tree import Delete, Put, changed, folder_ids, lfs_entry, regular_
 from hfrun.hub.upload_mode import GITATTRIBUTES, REGULAR_MAX_BYTES, is_large
 from tests.hfrun.hub import committer
 
+ROLES = ("AUTHOR", "COMMITTER")
 MODEL = RepoId(kind="models", namespace="alice", name="m")
 
 
@@ -157,7 +160,7 @@ def test_a_folder_that_is_no_hub_is_refused_and_left_alone(tmp_path: Path) -> No
     assert [p.name for p in tmp_path.iterdir()] == ["diary.txt"]
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "hub.json").write_text('{"format": 99}')
-    with pytest.raises(HubError, match="format 99; needed is 1"):
+    with pytest.raises(HubError, match="format 99; needed is 2"):
         open_root(tmp_path / "old", create=True)
 
 
@@ -178,10 +181,35 @@ def test_ids_of_files_and_folders_are_gits_own(tmp_path: Path) -> None:
     root = git("write-tree")
     tree = {path: regular_entry(content, "") for path, content in files.items()}
     ids = folder_ids(tree)
+    assert ids[""] == root
     for folder in ("r", "r/a", "r/a/y"):
         assert ids[folder] == git("rev-parse", f"{root}:{folder}")
     for path, entry in tree.items():
         assert entry.oid == git("rev-parse", f"{root}:{path}")
+
+
+def test_ids_of_commits_are_gits_own(tmp_path: Path) -> None:
+    first = new_commit(
+        tree=folder_ids({})[""], parent=None, title="Ü first", message="", author="alice"
+    )
+    second = new_commit(
+        tree=first.tree, parent=first.id, title="a\nb", message="c\n\nd\0", author="Bob"
+    )
+    assert (second.title, second.message) == ("a", "b\n\nc\n\nd")
+    subprocess.run(["git", "-C", str(tmp_path), "init", "-q"], check=True)
+    for commit in (first, second):
+        seconds = int(datetime.fromisoformat(commit.date).timestamp())
+        who = {"NAME": commit.author, "EMAIL": f"{commit.author}@hub", "DATE": f"{seconds} +0000"}
+        parents = ["-p", commit.parent] if commit.parent else []
+        # Git knows the empty folder without being told.
+        made = subprocess.run(
+            ["git", "-C", str(tmp_path), "commit-tree", commit.tree, *parents],
+            input=commit.text.encode(),
+            env={**os.environ, **{f"GIT_{r}_{k}": v for k, v in who.items() for r in ROLES}},
+            check=True,
+            capture_output=True,
+        )
+        assert made.stdout.decode().strip() == commit.id
 
 
 NAMES = st.text(st.sampled_from("ab/."), min_size=1, max_size=6)
