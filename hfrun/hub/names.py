@@ -9,7 +9,9 @@ from hfrun.hub.refusals import BadPathError, BadRequestError
 KINDS = ("models", "datasets", "spaces")
 
 # First segments of the hub's own addresses: an account of that name could not be reached.
-RESERVED = frozenset({*KINDS, "api", "kernels", "buckets", "settings", "login", "resolve"})
+RESERVED = frozenset(
+    {*KINDS, "api", "kernels", "buckets", "settings", "login", "logout", "resolve", "static"}
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _MAX_ID = 96  # the limit of huggingface_hub's own validator

@@ -19,15 +19,21 @@ from hfrun.hub.messages import (
 )
 from hfrun.hub.refusals import RefusalError
 from hfrun.hub.routes import (
+    access_requests,
     account,
+    cards,
     commits,
+    discussions,
+    history,
     lfs,
     listing,
+    pages,
     preupload,
     refs,
     repositories,
     resolve,
     revisions,
+    xet,
 )
 
 
@@ -82,10 +88,25 @@ def create_app(root: Path) -> Starlette:
     """
     hub = Hub.at(root)
     hub.objects.sweep_abandoned()
-    modules = (account, repositories, listing, revisions, refs, preupload, commits, lfs, resolve)
+    modules = (
+        account,
+        cards,
+        repositories,
+        listing,
+        revisions,
+        refs,
+        history,
+        discussions,
+        access_requests,
+        preupload,
+        commits,
+        xet,
+        lfs,
+        resolve,
+    )
     routes = [route for module in modules for route in module.ROUTES]
     app = Starlette(
-        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE],
+        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE, *pages.ROUTES],
         middleware=[Middleware(RequestId), Middleware(RawPath)],
         exception_handlers={
             RefusalError: refusal_answer,

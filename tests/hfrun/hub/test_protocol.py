@@ -12,7 +12,7 @@ import pytest
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.objects import ObjectStore
-from hfrun.hub.signing import UploadSigner
+from hfrun.hub.signing import Secret, UploadSigner
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 CONTENT = b"weights of a model"
@@ -259,7 +259,7 @@ def test_an_upload_address_serves_one_object_of_one_repository_for_some_time(
     monkeypatch.setattr(time, "time", lambda: 1_000_000_000.0)  # in 2001
     namespace, name = repo.split("/")
     repo_id = RepoId(kind="models", namespace=namespace, name=name)
-    expired = UploadSigner(hub.root).query(repo_id, sha256, len(content))
+    expired = UploadSigner(Secret(hub.root)).query(repo_id, sha256, len(content))
     old = hub.request("PUT", f"{address.partition('?')[0]}?{expired}", body=content)
     assert (old.status, "expired" in old.headers["X-Error-Message"]) == (403, True)
     assert upload_address(hub, repo, content) is not None  # none of them stored it

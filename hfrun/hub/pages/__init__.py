@@ -1,0 +1,1 @@
+"""What the pages of a hub show: cards made harmless, previews, verdicts, and their templates."""

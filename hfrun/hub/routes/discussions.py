@@ -1,0 +1,5 @@
+"""Discussions and pull requests."""
+
+from starlette.routing import Route
+
+ROUTES: list[Route] = []
