@@ -6,6 +6,7 @@ from pathlib import Path
 from starlette.requests import Request
 
 from hfrun.hub.objects import ObjectStore
+from hfrun.hub.options import ServerOptions
 from hfrun.hub.refusals import BadTokenError, ForbiddenError, RepoNotFoundError, TokenNeededError
 from hfrun.hub.repository import Repository
 from hfrun.hub.sessions import COOKIE, Sessions
@@ -22,6 +23,7 @@ class Hub:
     accounts: Accounts
     signer: UploadSigner
     sessions: Sessions
+    options: ServerOptions
 
     @property
     def objects(self) -> ObjectStore:
@@ -29,15 +31,19 @@ class Hub:
         return self.store.objects
 
     @classmethod
-    def at(cls, root: Path) -> "Hub":
+    def at(cls, root: Path, options: ServerOptions) -> "Hub":
         """Open the hub of a root folder, made ready if it is new."""
         open_root(root, create=True)
         secret = Secret(root)
+        accounts = Accounts(root)
+        if options.anonymous_read is not None:
+            accounts.allow_anonymous_read(options.anonymous_read)
         return cls(
             store=HubStore(root),
-            accounts=Accounts(root),
+            accounts=accounts,
             signer=UploadSigner(secret),
             sessions=Sessions(secret),
+            options=options,
         )
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfrun.hub.names import KINDS
+from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.serve import DEFAULT_HOST, DEFAULT_PORT, serve
 from hfrun.hub.store import HubStore, open_root
 from hfrun.hub.tokens import ROLES, Accounts, create_token
+
+_MB, _GB = 1_000_000, 1_000_000_000
 
 if TYPE_CHECKING:  # argparse keeps the type for itself, and it has no parameter at run time
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -24,9 +27,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     """Put the hub's subcommands on a parser."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    command = _command(commands, "serve", _serve, "serve a folder until interrupted")
-    command.add_argument("--host", default=DEFAULT_HOST, help="default: %(default)s")
-    command.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
+    _add_serve_options(_command(commands, "serve", _serve, "serve a folder until interrupted"))
 
     command = _command(commands, "ls", _list, "list the repositories")
     command.add_argument("--json", action="store_true", help="print JSON")
@@ -48,6 +49,41 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--member", action="append", required=True, metavar="USER")
 
 
+def _add_serve_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--host", default=DEFAULT_HOST, help="default: %(default)s")
+    command.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
+    command.add_argument(
+        "--anonymous",
+        action=argparse.BooleanOptionalAction,
+        dest="anonymous_read",
+        help="whether public things can be read without a token; the folder remembers it",
+    )
+    command.add_argument(
+        "--max-upload-gb",
+        type=_amount,
+        default=USUAL.max_upload_bytes / _GB,
+        metavar="GB",
+        help="largest file that may be uploaded; default: %(default)g",
+    )
+    command.add_argument(
+        "--regular-max-mb",
+        type=_amount,
+        default=USUAL.regular_max_bytes / _MB,
+        metavar="MB",
+        help="largest file inside a commit, for clients that insist on Xet; default: %(default)g",
+    )
+    command.add_argument(
+        "--access-log", type=Path, metavar="FILE", help="write a line for every request to it"
+    )
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:  # also NaN
+        raise argparse.ArgumentTypeError(f"got {text}; needed is a number above 0")
+    return value
+
+
 def _command(commands: "Commands", name: str, run: Any, text: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument("--root", type=Path, required=True, metavar="DIR", help="the hub's folder")
@@ -56,7 +92,13 @@ def _command(commands: "Commands", name: str, run: Any, text: str) -> argparse.A
 
 
 def _serve(args: argparse.Namespace) -> int:
-    serve(args.root, args.host, args.port)
+    options = ServerOptions(
+        anonymous_read=args.anonymous_read,
+        regular_max_bytes=round(args.regular_max_mb * _MB),
+        max_upload_bytes=round(args.max_upload_gb * _GB),
+        access_log=args.access_log,
+    )
+    serve(args.root, args.host, args.port, options)
     return 0
 
 

@@ -5,12 +5,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hfrun.errors import HubError
+from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.store import open_root
 from hfrun.hub.tokens import Accounts
 
@@ -28,13 +29,19 @@ class RunningHub:
     root: Path
 
 
-def serve(root: Path, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> None:
+def serve(
+    root: Path,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    options: ServerOptions = USUAL,
+) -> None:
     """Serve a folder until interrupted; prints one line with the address once it listens.
 
     Args:
         root: folder of the hub, made ready when it is new or empty.
         host: address or name to listen on; others than loopback need a token to exist.
         port: 0 takes any free one.
+        options: what this server allows.
 
     Raises:
         HubError: an extra is missing, the folder is no hub, the port is taken, or the hub would
@@ -55,7 +62,7 @@ def serve(root: Path, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Non
             f"hfrun hub token create USER --root {root}"
         )
     with _listening(host, port) as listener:
-        config = uvicorn.Config(create_app(root), log_level="warning", access_log=False)
+        config = uvicorn.Config(create_app(root, options), log_level="warning", access_log=False)
         shown = f"[{host}]" if ":" in host else host
         # The socket listens already: a client that connects now waits until the loop runs.
         print(f"{_READY}http://{shown}:{listener.getsockname()[1]} serving {root}", flush=True)
@@ -63,13 +70,21 @@ def serve(root: Path, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT) -> Non
 
 
 @contextmanager
-def running_hub(root: Path, *, port: int = 0) -> Iterator[RunningHub]:
+def running_hub(
+    root: Path, *, port: int = 0, arguments: Sequence[str] = ()
+) -> Iterator[RunningHub]:
     """Serve a folder from a process of its own while the block runs.
+
+    Args:
+        root: folder of the hub, made ready when it is new or empty.
+        port: 0 takes any free one.
+        arguments: further ones of ``hfrun hub serve``.
 
     Raises:
         HubError: the server could not start; the message is its own.
     """
     command = [sys.executable, "-m", "hfrun.hub", "serve", "--root", str(root), "--port", str(port)]
+    command += arguments
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True

@@ -17,6 +17,7 @@ from hfrun.hub.messages import (
     refusal_answer,
     server_error_answer,
 )
+from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.refusals import RefusalError
 from hfrun.hub.routes import (
     access_requests,
@@ -77,16 +78,17 @@ class RawPath:
         await self.app(scope, receive, send)
 
 
-def create_app(root: Path) -> Starlette:
+def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
     """The hub that serves a folder.
 
     Args:
         root: made ready when it is new or empty.
+        options: what this server allows; every route finds it as ``hub.options``.
 
     Raises:
         HubError: the folder holds something that is no hub.
     """
-    hub = Hub.at(root)
+    hub = Hub.at(root, options)
     hub.objects.sweep_abandoned()
     modules = (
         account,

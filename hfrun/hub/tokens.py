@@ -46,6 +46,17 @@ class Accounts:
         self._lock_file = root / "locks" / "accounts.lock"
         self._seen: tuple[tuple[int, int], dict[str, Any]] | None = None
 
+    @property
+    def anonymous_read(self) -> bool:
+        """Whether callers without a token may read what is public; True where nobody decided."""
+        return bool(self._read().get("anonymous_read", True))
+
+    def allow_anonymous_read(self, allowed: bool) -> None:
+        """Decide it for all servers of the folder, with their next request."""
+        if allowed != self.anonymous_read:
+            with self._changing() as accounts:
+                accounts["anonymous_read"] = allowed
+
     def create_token(self, user: str, *, role: str) -> str:
         """Make a token and return it: the only time that it is seen."""
         checked_account(user)
