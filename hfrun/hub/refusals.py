@@ -1,18 +1,20 @@
 """What a hub refuses, with the status and the error code that Hugging Face clients look for.
 
-RefusalError              any of them; a HubError, so commands print it and exit with 2
-├── BadRequestError       400  a body or a name that cannot be understood
-├── ObjectMissingError    400  a commit of a large file whose bytes were never uploaded
-├── BadTokenError         401  a token that this hub does not know
-├── TokenNeededError      401  writing without a token
-├── ForbiddenError        403  a read-only token, or a namespace of somebody else
-├── RepoNotFoundError     404  missing, or private to this caller; 401 for anonymous callers
-├── RevisionNotFoundError 404  no such branch, tag or commit
-├── EntryNotFoundError    404  no such file or folder at this revision
-├── AlreadyExistsError    409  a repository, branch or tag of that name
-├── StaleParentError      412  the branch has moved since the client looked
-├── TooLargeError         413  more bytes than were announced or are allowed
-└── BadPathError          422  a path that must not be stored
+RefusalError                any of them; a HubError, so commands print it and exit with 2
+├── BadRequestError         400  a body or a name that cannot be understood
+├── ObjectMissingError      400  a commit of a large file whose bytes were never uploaded
+├── BadTokenError           401  a token that this hub does not know
+├── TokenNeededError        401  writing without a token
+├── ForbiddenError          403  a read-only token, or a namespace of somebody else
+├── RepoNotFoundError       404  missing, or private to this caller; 401 for anonymous callers
+├── RevisionNotFoundError   404  no such branch, tag or commit
+├── EntryNotFoundError      404  no such file or folder at this revision
+├── DiscussionNotFoundError 404  no such discussion, pull request or comment
+├── AlreadyExistsError      409  a repository, branch or tag of that name
+├── ConflictError           409  what was asked does not go with what has happened meanwhile
+├── StaleParentError        412  the branch has moved since the client looked
+├── TooLargeError           413  more bytes than were announced or are allowed
+└── BadPathError            422  a path that must not be stored
 """
 
 from typing import ClassVar
@@ -84,6 +86,12 @@ class EntryNotFoundError(RefusalError):
         self.commit = commit
 
 
+class DiscussionNotFoundError(RefusalError):
+    """No such discussion, pull request or comment in this repository."""
+
+    status = 404
+
+
 class AlreadyExistsError(RefusalError):
     """A repository, branch or tag of that name is there; ``url`` is the repository's address."""
 
@@ -92,6 +100,12 @@ class AlreadyExistsError(RefusalError):
     def __init__(self, message: str, *, url: str | None = None) -> None:
         super().__init__(message)
         self.url = url
+
+
+class ConflictError(RefusalError):
+    """Files changed on both sides of a merge, or a pull request that is over."""
+
+    status = 409
 
 
 class StaleParentError(RefusalError):
