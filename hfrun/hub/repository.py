@@ -174,17 +174,37 @@ class Repository:
             StaleParentError: the branch has moved on from ``parent``; nothing was changed.
         """
         with self.exclusive():
-            head = self.head(branch)
-            if parent is not None and not (len(parent) >= 7 and head.startswith(parent)):
-                raise StaleParentError(
-                    f"The branch was updated since you opened this page: {branch} is at {head}, "
-                    f"not {parent[:40]}. Refresh and try again"
-                )
-            tree = changed(self.tree(self.commit(head)), changes)
-            commit = self.write_commit(
-                parent=head, title=title, message=message, author=author, tree=tree
+            return self.commit_on(
+                branch=branch,
+                changes=changes,
+                title=title,
+                message=message,
+                author=author,
+                parent=parent,
             )
-            self.set_ref(*_branch(branch), commit.id)
+
+    def commit_on(
+        self,
+        *,
+        branch: str,
+        changes: Sequence[Put | Delete],
+        title: str,
+        message: str,
+        author: str,
+        parent: str | None,
+    ) -> Commit:
+        """Like ``add_commit``, for a caller who is ``exclusive`` and changes more than the ref."""
+        head = self.head(branch)
+        if parent is not None and not (len(parent) >= 7 and head.startswith(parent)):
+            raise StaleParentError(
+                f"The branch was updated since you opened this page: {branch} is at {head}, "
+                f"not {parent[:40]}. Refresh and try again"
+            )
+        tree = changed(self.tree(self.commit(head)), changes)
+        commit = self.write_commit(
+            parent=head, title=title, message=message, author=author, tree=tree
+        )
+        self.set_ref(*_branch(branch), commit.id)
         return commit
 
     def add_ref(self, kind: str, name: str, commit_id: str) -> None:
