@@ -14,12 +14,13 @@ from urllib.parse import quote, unquote
 from cachetools import LRUCache
 
 from hfrun.hub.commit import Commit, decoded_commit, new_commit
-from hfrun.hub.disk import exclusive, write_durably
+from hfrun.hub.disk import exclusive, sync_folder, write_durably
 from hfrun.hub.names import RepoId, is_ref_name, is_sha1
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import (
     AlreadyExistsError,
     BadRequestError,
+    EntryNotFoundError,
     ForbiddenError,
     RepoNotFoundError,
     RevisionNotFoundError,
@@ -81,6 +82,7 @@ class Repository:
         trees/<40 hex>.json          all files of a commit, under git's id of the root folder
         refs/heads/<quoted name>     the commit id of a branch; refs/tags and refs/pr likewise
         uploads/<sha256>             empty: this object was uploaded to this repository
+        removed/<sha256>             empty: this large file was permanently deleted here
     """
 
     def __init__(self, *, folder: Path, lock_file: Path, objects: ObjectStore) -> None:
@@ -215,6 +217,11 @@ class Repository:
         with self.exclusive():
             if self._ref_file(kind, name).exists():
                 raise AlreadyExistsError(f"Reference refs/{kind}/{name} already exists")
+            for other in self.refs(kind):
+                if other.startswith(f"{name}/") or name.startswith(f"{other}/"):
+                    raise BadRequestError(  # git keeps refs as files: no name is a folder too
+                        f"Invalid reference for a {_NOUN[kind]}: {name!r}, since {other!r} exists"
+                    )
             self.commit(commit_id)  # it may have been swept since it was resolved
             self.set_ref(kind, name, commit_id)
 
@@ -244,6 +251,15 @@ class Repository:
         Args:
             tree: all files, whose objects are stored.
         """
+        tree_id = self.write_tree(tree)
+        commit = new_commit(
+            parent=parent, title=title, message=message, author=author, tree=tree_id
+        )
+        self.store_commit(commit)
+        return commit
+
+    def write_tree(self, tree: Tree) -> str:
+        """Store the files of a commit to come; returns git's id of their root folder."""
         tree_id = folder_ids(tree)[""]
         file = self._tree_file(tree_id)
         try:
@@ -251,11 +267,11 @@ class Repository:
         except FileNotFoundError:
             fields = {path: asdict(entry) for path, entry in tree.items()}
             write_durably(file, json.dumps(fields, separators=(",", ":")).encode())
-        commit = new_commit(
-            parent=parent, title=title, message=message, author=author, tree=tree_id
-        )
+        return tree_id
+
+    def store_commit(self, commit: Commit) -> None:
+        """Store a commit whose tree is stored, under the id it has."""
         write_durably(self._commit_file(commit.id), commit.encoded())
-        return commit
 
     def set_ref(self, kind: str, name: str, commit_id: str) -> None:
         """Move or create a ref; the caller is ``exclusive``, or nobody else knows the folder."""
@@ -268,20 +284,44 @@ class Repository:
         without the note, anybody who knows the hash of a private file could commit it and read it.
         """
         write_durably(self.folder / "uploads" / sha256, b"")
+        mark = self.folder / "removed" / sha256
+        if mark.exists():
+            mark.unlink(missing_ok=True)
+            sync_folder(mark.parent)
 
     def has_upload(self, sha256: str) -> bool:
         """Whether the object was uploaded to this repository and is stored.
 
         The note counts as new from now on: who asks is about to commit the object.
         """
+        if (self.folder / "removed" / sha256).exists():
+            return False
         try:
             os.utime(self.folder / "uploads" / sha256)
         except FileNotFoundError:
             return False
         return self.objects.reuse(sha256) is not None
 
+    def remove_content(self, sha256: str) -> None:
+        """Give the content of a large file out no more, at any revision, until it is uploaded anew.
+
+        The object itself may belong to other repositories too.
+        """
+        write_durably(self.folder / "removed" / sha256, b"")
+        (self.folder / "uploads" / sha256).unlink(missing_ok=True)
+
+    def removed_content(self) -> frozenset[str]:
+        """SHA-256 of the large files whose content was removed for good."""
+        return frozenset(file.name for file in (self.folder / "removed").glob("[!.]*"))
+
     def content(self, entry: Entry) -> Path:
-        """The file that holds an entry's bytes."""
+        """The file that holds an entry's bytes.
+
+        Raises:
+            EntryNotFoundError: the content was removed for good.
+        """
+        if entry.lfs and (self.folder / "removed" / entry.sha256).exists():
+            raise EntryNotFoundError("The content of this file was permanently deleted")
         return self.objects.path(entry.sha256)
 
     @contextmanager
