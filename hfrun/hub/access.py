@@ -5,9 +5,16 @@ from pathlib import Path
 
 from starlette.requests import Request
 
+from hfrun.hub.gating import Gate
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.options import ServerOptions
-from hfrun.hub.refusals import BadTokenError, ForbiddenError, RepoNotFoundError, TokenNeededError
+from hfrun.hub.refusals import (
+    BadTokenError,
+    ForbiddenError,
+    MovedError,
+    RepoNotFoundError,
+    TokenNeededError,
+)
 from hfrun.hub.repository import Repository
 from hfrun.hub.sessions import COOKIE, Sessions
 from hfrun.hub.signing import Secret, UploadSigner
@@ -61,34 +68,62 @@ class Caller:
         A browser's session counts where something is only read: another site may make a browser
         send it along, and could then change things in its user's name. Forms carry a key of their
         own (``Sessions.is_form_key``).
+
+        Raises:
+            BadTokenError: a token that is unknown, revoked or over.
+            TokenNeededError, RepoNotFoundError: none, on a hub that lets nobody in without one.
         """
         hub: Hub = request.app.state.hub
         scheme, _, value = request.headers.get("authorization", "").partition(" ")
         if not scheme:
             reads = request.method in ("GET", "HEAD")
-            return cls(hub=hub, token=_session_token(hub, request) if reads else None)
+            token = _session_token(hub, request) if reads else None
+            if token is None and not hub.accounts.anonymous_read:
+                raise _nobody_without_token(request)
+            return cls(hub=hub, token=token)
         token = hub.accounts.who(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             raise BadTokenError()
         return cls(hub=hub, token=token)
 
     def repository(self, request: Request) -> Repository:
-        """The repository that the address names, if this caller may read it.
+        """The repository that the address names, if this caller may see it.
 
         Raises:
+            MovedError: it has left that name; the same caller may see it under its new one.
             RepoNotFoundError: it is missing or private to others; the answer is the same for both.
         """
         names = request.path_params
-        repository = self.hub.store.find(
-            names.get("kind", "models"), names["namespace"], names["name"]
-        )
-        if repository.settings.private and not self.is_member(repository):
-            raise RepoNotFoundError("Repository not found")
-        return repository
+        named = names.get("kind", "models"), names["namespace"], names["name"]
+        try:
+            repository = self.hub.store.find(*named)
+            if self.may_see(repository):
+                return repository
+        except RepoNotFoundError:
+            pass  # what is missing and what is hidden go the same way from here
+        for moved in self.hub.store.successors(*named):
+            if self.may_see(moved):
+                raise MovedError(_at(moved, request))
+        raise RepoNotFoundError("Repository not found")
 
     def readable(self, request: Request) -> Repository:
-        """Like ``repository``, if this caller may also read the content of its files."""
-        return self.repository(request)
+        """Like ``repository``, if this caller may also read the content of its files.
+
+        Raises:
+            GatedRepoError: it is gated, and they have not been let in.
+        """
+        repository = self.repository(request)
+        self.check_gate(repository)
+        return repository
+
+    def check_gate(self, repository: Repository) -> None:
+        """GatedRepoError where a repository is gated and this caller has not been let in."""
+        if repository.settings.gated and not self.is_member(repository):
+            Gate(repository).check(None if self.token is None else self.token.user)
+
+    def may_see(self, repository: Repository) -> bool:
+        """Whether a repository is there for this caller at all."""
+        return not repository.settings.private or self.is_member(repository)
 
     def contributor(self, request: Request) -> Repository:
         """Like ``readable``, for any write token: who may open pull requests and upload for them.
@@ -141,6 +176,22 @@ class Caller:
             return False
         own = [self.token.user, *self.hub.accounts.organisations_of(self.token.user)]
         return namespace.lower() in {name.lower() for name in own}
+
+
+def _at(repository: Repository, request: Request) -> str:
+    """The address of this very request below the repository's present name, query and all."""
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+    names = request.path_params
+    # Accounts are not called like what stands before them, so this is the first that fits.
+    before, _, after = path.partition(f"/{names['namespace']}/{names['name']}")
+    return f"{before}/{repository.settings.repo_id}{after}" + (f"?{query}" if query else "")
+
+
+def _nobody_without_token(request: Request) -> Exception:
+    """Said before anything is looked up. Clients name the repository in their own error then."""
+    message = "This hub lets nobody in without a token; make one with hfrun hub token create"
+    named = "name" in request.path_params
+    return RepoNotFoundError(message) if named else TokenNeededError(message)
 
 
 def _session_token(hub: Hub, request: Request) -> Token | None:

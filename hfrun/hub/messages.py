@@ -13,6 +13,8 @@ from hfrun.hub.refusals import (
     AlreadyExistsError,
     BadRequestError,
     EntryNotFoundError,
+    GatedRepoError,
+    MovedError,
     RefusalError,
     RepoNotFoundError,
     TooLargeError,
@@ -90,16 +92,19 @@ def error(
 async def refusal_answer(request: Request, refusal: Exception) -> Response:
     """The answer to any RefusalError.
 
-    An anonymous caller learns by 401 that a token may help, whether the repository is private
-    or missing; on plain http clients need the error code to read it so.
+    An anonymous caller learns by 401 that a token may help, whether the repository is private,
+    gated or missing; on plain http clients need the error code to read it so.
     """
     assert isinstance(refusal, RefusalError)
     anonymous = "authorization" not in request.headers
-    status = 401 if isinstance(refusal, RepoNotFoundError) and anonymous else refusal.status
+    hidden = isinstance(refusal, (RepoNotFoundError, GatedRepoError))
+    status = 401 if hidden and anonymous else refusal.status
     url = refusal.url if isinstance(refusal, AlreadyExistsError) else None
     answer = error(status, str(refusal), code=refusal.code, url=url)
     if isinstance(refusal, EntryNotFoundError) and refusal.commit is not None:
         answer.headers["X-Repo-Commit"] = refusal.commit
+    if isinstance(refusal, MovedError):
+        answer.headers["Location"] = refusal.location
     return answer
 
 

@@ -32,6 +32,11 @@ class RepoId:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """Kind, namespace and name as they name folders: names differ in more than their case."""
+        return self.kind, self.namespace.lower(), self.name.lower()
+
+    @property
     def address(self) -> str:
         """Path below the endpoint: models have no prefix, the others their kind."""
         return str(self) if self.kind == "models" else f"{self.kind}/{self}"

@@ -1,20 +1,23 @@
 """What a hub refuses, with the status and the error code that Hugging Face clients look for.
 
-RefusalError                any of them; a HubError, so commands print it and exit with 2
-├── BadRequestError         400  a body or a name that cannot be understood
-├── ObjectMissingError      400  a commit of a large file whose bytes were never uploaded
-├── BadTokenError           401  a token that this hub does not know
-├── TokenNeededError        401  writing without a token
-├── ForbiddenError          403  a read-only token, or a namespace of somebody else
-├── RepoNotFoundError       404  missing, or private to this caller; 401 for anonymous callers
-├── RevisionNotFoundError   404  no such branch, tag or commit
-├── EntryNotFoundError      404  no such file or folder at this revision
-├── DiscussionNotFoundError 404  no such discussion, pull request or comment
-├── AlreadyExistsError      409  a repository, branch or tag of that name
-├── ConflictError           409  what was asked does not go with what has happened meanwhile
-├── StaleParentError        412  the branch has moved since the client looked
-├── TooLargeError           413  more bytes than were announced or are allowed
-└── BadPathError            422  a path that must not be stored
+RefusalError                   any of them; a HubError, so commands print it and exit with 2
+├── MovedError                 307  a name that a repository has left; the answer tells the new one
+├── BadRequestError            400  a body or a name that cannot be understood
+├── ObjectMissingError         400  a commit of a large file whose bytes were never uploaded
+├── BadTokenError              401  a token that this hub does not know
+├── TokenNeededError           401  writing without a token
+├── ForbiddenError             403  a read-only token, or a namespace of somebody else
+├── GatedRepoError             403  files of a gated repository; 401 for anonymous callers
+├── RepoNotFoundError          404  missing, or private to this caller; 401 for anonymous callers
+├── RevisionNotFoundError      404  no such branch, tag or commit
+├── EntryNotFoundError         404  no such file or folder at this revision
+├── DiscussionNotFoundError    404  no such discussion, pull request or comment
+├── AccessRequestNotFoundError 404  no such request to read a gated repository, or decided so
+├── AlreadyExistsError         409  a repository, branch or tag of that name
+├── ConflictError              409  what was asked does not go with what has happened meanwhile
+├── StaleParentError           412  the branch has moved since the client looked
+├── TooLargeError              413  more bytes than were announced or are allowed
+└── BadPathError               422  a path that must not be stored
 """
 
 from typing import ClassVar
@@ -27,6 +30,16 @@ class RefusalError(HubError):
 
     status: ClassVar[int] = 400
     code: ClassVar[str | None] = None
+
+
+class MovedError(RefusalError):
+    """The repository has another name now; ``location`` is where this very request belongs."""
+
+    status = 307
+
+    def __init__(self, location: str) -> None:
+        super().__init__(f"This repository has moved: ask at {location}")
+        self.location = location
 
 
 class BadRequestError(RefusalError):
@@ -56,6 +69,13 @@ class ForbiddenError(RefusalError):
     """The token may not do this."""
 
     status = 403
+
+
+class GatedRepoError(RefusalError):
+    """The files of a gated repository are not for this caller, who may see that it is there."""
+
+    status = 403
+    code = "GatedRepo"
 
 
 class RepoNotFoundError(RefusalError):
@@ -88,6 +108,12 @@ class EntryNotFoundError(RefusalError):
 
 class DiscussionNotFoundError(RefusalError):
     """No such discussion, pull request or comment in this repository."""
+
+    status = 404
+
+
+class AccessRequestNotFoundError(RefusalError):
+    """No such request to read a gated repository, or it has been decided so already."""
 
     status = 404
 

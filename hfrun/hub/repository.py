@@ -54,6 +54,8 @@ class Settings:
         sdk: of a space.
         gated: who may read the files: "" everybody who sees the repository, "auto" whoever asks,
             "manual" whom a writer lets in.
+        key: by which names that it has left lead to it; none before its first move.
+        moving_to: the id that it is about to have; it has it as soon as its folder is in place.
     """
 
     repo_id: RepoId
@@ -61,6 +63,8 @@ class Settings:
     created_at: str
     sdk: str | None
     gated: str = ""
+    key: str = ""
+    moving_to: RepoId | None = None
 
     def encoded(self) -> bytes:
         """The bytes of ``repo.json``."""
@@ -332,8 +336,9 @@ class Repository:
             RepoNotFoundError: it was deleted or moved while we waited.
         """
         with self.objects.in_use(), exclusive(self._lock_file):
-            if not (self.folder / "repo.json").exists():
-                raise RepoNotFoundError(f"Repository {self.settings.repo_id} not found")
+            # Another repository may have taken the name: what was allowed here may not be there.
+            if _read_settings(self.folder / "repo.json").created_at != self.settings.created_at:
+                raise RepoNotFoundError("Repository not found")
             yield
 
     def _commit_file(self, commit_id: str) -> Path:
@@ -365,4 +370,12 @@ def _read_settings(file: Path) -> Settings:
         fields = json.loads(file.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         raise RepoNotFoundError("Repository not found") from None
-    return Settings(**{**fields, "repo_id": RepoId(**fields["repo_id"])})
+    fields["repo_id"] = RepoId(**fields["repo_id"])
+    if fields.get("moving_to") is not None:
+        fields["moving_to"] = RepoId(**fields["moving_to"])
+    settings = Settings(**fields)
+    # A move is done by renaming the folder. If it was cut off then, the file has the old id still.
+    target = settings.moving_to
+    if target is not None and target.place[1:] == (file.parent.parent.name, file.parent.name):
+        return replace(settings, repo_id=target)
+    return settings

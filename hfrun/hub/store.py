@@ -6,6 +6,7 @@
     accounts.json  secret                    see tokens.py; readable by the owner alone
     objects/  incoming/                      see objects.py
     repositories/models/<ns>/<name>/         see repository.py; names in lower case
+    moved/                                   names that repositories have left, see moves.py
     locks/models/<ns>/<name>.lock            one lock a repository, kept when it is deleted
 
 Several server processes may serve one folder; it can be copied with rsync while none runs.
@@ -15,10 +16,13 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from hfrun.errors import HubError
 from hfrun.hub.disk import exclusive, make_folder, sync_folder, write_durably
+from hfrun.hub.moves import Moves
 from hfrun.hub.names import RepoId, checked_repo_id
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
@@ -56,11 +60,12 @@ def open_root(root: Path, *, create: bool) -> Path:
 
 
 class HubStore:
-    """Creates, finds, lists and deletes the repositories below one root."""
+    """Creates, finds, lists, moves and deletes the repositories below one root."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.objects = ObjectStore(root)
+        self._moves = Moves(root)
 
     def open(self, repo_id: RepoId) -> Repository:
         """The repository of that id, or RepoNotFoundError."""
@@ -76,14 +81,35 @@ class HubStore:
             raise RepoNotFoundError("Repository not found") from None
         return self.open(repo_id)
 
+    def successors(self, kind: str, namespace: str, name: str) -> Iterator[Repository]:
+        """The repositories that have left this name, wherever they are now, the latest first."""
+        try:
+            left = checked_repo_id(kind, namespace, name)
+        except BadRequestError:
+            return
+        for key in self._moves.keys(left):
+            places = self._moves.places(key)
+            # The first again: a move may have ended after we looked there.
+            for place in [*places, *places[:1]]:
+                try:
+                    repository = self.open(place)
+                except RepoNotFoundError:
+                    continue
+                if repository.settings.key == key:
+                    yield repository
+                    break
+
     def create(self, repo_id: RepoId, *, private: bool, author: str, sdk: str | None) -> Repository:
         """Make a repository with its first commit; it appears whole or not at all.
+
+        Where another repository has left this name, the name leads to that one no longer (see
+        moves.py).
 
         Raises:
             AlreadyExistsError: one of that name, in any case, is there.
         """
         folder = self._folder(repo_id)
-        with exclusive(self._lock(repo_id)):
+        with self.objects.in_use(), exclusive(self._lock(repo_id)):
             if folder.exists():
                 raise AlreadyExistsError(
                     f"You already created this {repo_id.kind[:-1]} repo: {repo_id}"
@@ -98,20 +124,75 @@ class HubStore:
             make_folder(folder.parent)
             draft.rename(folder)
             sync_folder(folder.parent)
+            if not private:  # last: a folder is found before it is looked at
+                self._moves.lead(repo_id, [])
         return self.open(repo_id)
 
+    def move(self, source: RepoId, target: RepoId) -> Repository:
+        """Give a repository another id; its old name leads to the new one from then on.
+
+        The renaming of its folder is the move: before it nothing has happened, after it all has.
+        What is written before is not believed until then (see moves.py and ``Settings``), and what
+        is written after only tidies up. So a crash between any two steps leaves the repository
+        whole under exactly one of the names, and the move can be asked for again.
+
+        Raises:
+            RepoNotFoundError: there is no ``source``.
+            AlreadyExistsError: there is a ``target``; nothing was changed.
+        """
+        if source.place == target.place:  # other letters in upper case: only shown differently
+            repository = self.open(source)
+            repository.change_settings(repo_id=target)
+            return repository
+        old, new = self._folder(source), self._folder(target)
+        # In use: a sweep that has seen neither of the two folders would take the objects away.
+        with self.objects.in_use(), self._both_locked(source, target):
+            settings = self.open(source).settings
+            if new.exists():
+                raise AlreadyExistsError(
+                    f"A {target.kind[:-1]} repository called {target} already exists"
+                )
+            key = settings.key or uuid.uuid4().hex
+            going = replace(settings, key=key, moving_to=target)
+            write_durably(old / "repo.json", going.encoded())
+            self._moves.expect(key, [target, source])
+            before = self._moves.keys(source) if settings.private else []
+            self._moves.lead(source, [key, *(other for other in before if other != key)])
+            make_folder(new.parent)
+            old.rename(new)
+            sync_folder(new.parent)
+            sync_folder(old.parent)
+            settled = replace(going, repo_id=target, moving_to=None)
+            write_durably(new / "repo.json", settled.encoded())
+            self._moves.expect(key, [target])
+            if not settings.private:
+                self._moves.lead(target, [])
+        return self.open(target)
+
     def delete(self, repo_id: RepoId) -> None:
-        """Remove a repository; its objects stay, since others may share them."""
+        """Remove a repository and the names it has left; its objects stay: others may share them.
+
+        Without the repository these names lead nowhere, so a crash before they are removed leaves
+        nothing but some small files.
+        """
         folder = self._folder(repo_id)
         grave = self.objects.incoming / uuid.uuid4().hex
         make_folder(grave.parent)
         with exclusive(self._lock(repo_id)):
-            try:
-                folder.rename(grave)
-            except FileNotFoundError:
-                raise RepoNotFoundError(f"Repository {repo_id} not found") from None
+            settings = self.open(repo_id).settings
+            folder.rename(grave)
             sync_folder(folder.parent)
+            if not settings.private:
+                self._moves.lead(repo_id, [])
+        if settings.key:
+            self._forget_moves(settings.key)
         shutil.rmtree(grave)
+
+    def _forget_moves(self, key: str) -> None:
+        self._moves.forget(key)
+        for name in self._moves.names(key):
+            with exclusive(self._lock(name)):  # another repository may be leaving it
+                self._moves.lead(name, [other for other in self._moves.keys(name) if other != key])
 
     def repositories(self, kind: str) -> Iterator[Repository]:
         """All repositories of a kind, in the order of their lower-case ids."""
@@ -135,9 +216,15 @@ class HubStore:
         )
         repository.set_ref("heads", DEFAULT_BRANCH, commit.id)
 
+    @contextmanager
+    def _both_locked(self, one: RepoId, other: RepoId) -> Iterator[None]:
+        """Hold the locks of two names, in the same order always: no two moves wait in a ring."""
+        first, second = sorted((self._lock(one), self._lock(other)))
+        with exclusive(first), exclusive(second):
+            yield
+
     def _folder(self, repo_id: RepoId) -> Path:
-        parts = (repo_id.kind, repo_id.namespace.lower(), repo_id.name.lower())
-        return self.root.joinpath("repositories", *parts)
+        return self.root.joinpath("repositories", *repo_id.place)
 
     def _lock(self, repo_id: RepoId) -> Path:
         folder = self._lock_folder(repo_id.kind, repo_id.namespace.lower())
