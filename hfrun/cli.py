@@ -20,6 +20,7 @@ from hfrun.commands import (
     throughput,
     zero_shot,
 )
+from hfrun.errors import GatesNotPassedError
 from hfrun.hub.commands import add_parser as add_hub_parser
 from hfrun.hub.environment import prepare_client
 from lob_backtest.command_line import EXIT_BAD_INPUT, EXIT_DONE, EXIT_GATES_FAILED, run_command
@@ -97,6 +98,12 @@ def _add_push(commands: Any) -> None:
         action=argparse.BooleanOptionalAction,
         help="of a new repository (default: hub.private of the config)",
     )
+    parser.add_argument(
+        "--require-gates",
+        action=argparse.BooleanOptionalAction,
+        help="push only a model whose verdict is pass (default: hub.require_gates of the config)",
+    )
+    parser.add_argument("--json", action="store_true", help="print where it is as JSON")
     parser.set_defaults(run=_push)
 
 
@@ -159,13 +166,22 @@ def _predict(arguments: argparse.Namespace) -> int:
 def _push(arguments: argparse.Namespace) -> int:
     from hfrun.publishing import publish_run
 
-    published = publish_run(
-        arguments.source,
-        repo=arguments.repo,
-        endpoint=arguments.endpoint,
-        private=arguments.private,
-    )
-    print(f"{published.repo} at {published.endpoint}, commit {published.commit}")
+    try:
+        published = publish_run(
+            arguments.source,
+            repo=arguments.repo,
+            endpoint=arguments.endpoint,
+            private=arguments.private,
+            require_gates=arguments.require_gates,
+        )
+    except GatesNotPassedError as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return EXIT_GATES_FAILED
+    if arguments.json:
+        print(json.dumps(vars(published)))
+    else:
+        where = f"{published.repo} at {published.endpoint}"
+        print(f"{where}, commit {published.commit}, tag {published.tag}")
     return EXIT_DONE
 
 

@@ -201,6 +201,7 @@ class HubConfig:
     endpoint: str | None = None
     private: bool = False
     push: bool = False
+    require_gates: bool = False  # a model whose verdict is not pass stays here
 
     def __post_init__(self) -> None:
         if self.push and self.repo is None:

@@ -6,6 +6,7 @@ HfrunError                       a user can mend it: commands print it and exit 
 ├── TrainingError                a combination of training options that would mislead
 ├── WalkForwardError             a walk-forward folder that does not belong to this config
 └── HubError                     the hub is down, refuses the token or lacks the repository
+    └── GatesNotPassedError      a push that was to happen only with passed gates; exit code 3
 """
 
 from lob_backtest.errors import LobBacktestError
@@ -33,3 +34,7 @@ class WalkForwardError(HfrunError):
 
 class HubError(HfrunError):
     """The hub is down, refuses the token or lacks the repository."""
+
+
+class GatesNotPassedError(HubError):
+    """A push was to happen only with passed gates, and they are not."""

@@ -1,24 +1,18 @@
 """From a finished run to a repository on the hub: model, card, report and predictions."""
 
-import json
 import os
 import re
 import shlex
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hfrun.config import HubConfig
-from hfrun.errors import HubError
-from hfrun.evaluation.text_report import without_texts, write_any_report
-from hfrun.hub.card import model_card
+from hfrun.errors import GatesNotPassedError, HubError
 from hfrun.run_folder import read_run
-from lob_backtest.files import write_json, write_text
+from hfrun.staging import run_config, stage
 from lob_backtest.progress import announce
 from lob_backtest.report import read_report
 from lob_backtest.strict_yaml import build, finish
@@ -38,11 +32,12 @@ class Destination:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """Where a run was sent, and the commit that it became."""
+    """Where a run was sent, the commit that it became, and the tag that names it for good."""
 
     repo: str
     endpoint: str
     commit: str
+    tag: str
 
 
 def destination(
@@ -119,45 +114,88 @@ def publish_run(
     endpoint: str | None = None,
     token: str | None = None,
     private: bool | None = None,
+    require_gates: bool | None = None,
 ) -> Published:
-    """Push a run's model with a card written from its own records.
+    """Push a run's model with a card written from its own records, and tag the commit.
 
     What is not given is as the run's config.yaml has it (``destination``).
 
     Args:
         folder: a run folder with ``model/``.
+        require_gates: push only a model whose verdict is pass.
 
     Raises:
         HubError: no repository is named, the run has no model, the hub is down, or it refuses
             the token.
+        GatesNotPassedError: gates are required, and the run has failed one or was not judged.
     """
     from hfrun.hub.client import push_folder
 
     run = read_run(folder)
-    where = destination(
-        hub_section(folder), repo=repo, endpoint=endpoint, token=token, private=private
-    )
+    section = hub_section(folder)
+    where = destination(section, repo=repo, endpoint=endpoint, token=token, private=private)
     if not (folder / "model" / "config.json").is_file():
         raise HubError(f"{folder}: no trained model in it yet (model/config.json); finish the run")
+    if section.require_gates if require_gates is None else require_gates:
+        check_gates(folder)
+    check_destination(where)
     with tempfile.TemporaryDirectory() as temporary:
         staged = Path(temporary) / "repo"
         stage(folder, staged, repo=where.repo, run=run)
-        commit = push_folder(
+        pushed = push_folder(
             staged,
             repo=where.repo,
             endpoint=where.endpoint,
             token=where.token,
             message=f"Push the run {run['name']}",
             private=where.private,
+            tag=run_tag(run),
         )
-    return Published(repo=where.repo, endpoint=where.endpoint, commit=commit)
+    return Published(repo=where.repo, endpoint=where.endpoint, commit=pushed.commit, tag=pushed.tag)
 
 
-def publish_judged(folder: Path, report: Mapping[str, Any]) -> Published:
-    """Push a run that has just been judged; a hub that has gone costs nothing that was computed."""
+def run_tag(run: Mapping[str, Any]) -> str:
+    """The name of a run for good: its own and the beginning of its identity.
+
+    >>> run_tag({"name": "my run", "identity": "30c1be4e22e90c28"})
+    'my-run-30c1be4e22e9'
+    """
+    name = re.sub(r"[^A-Za-z0-9_]+", "-", str(run["name"])).strip("-") or "run"
+    return f"{name[:80]}-{str(run['identity'])[:12]}"
+
+
+def check_gates(folder: Path) -> None:
+    """Refuse a run that has not passed its gates.
+
+    Raises:
+        GatesNotPassedError: a required gate failed, or the run was not judged.
+    """
+    if not (folder / "report" / "report.json").is_file():
+        raise GatesNotPassedError(
+            f"{folder}: got a run without a report; --require-gates needs one with the verdict "
+            "pass: judge it with hfrun walk-forward, or push without --require-gates"
+        )
+    report = read_report(folder / "report")
+    if report["verdict"] != "pass":
+        gates = [gate for gate in report["gates"] if gate["required"] and not gate["passed"]]
+        reasons = "".join(f"\n  {gate['name']}: {gate['reason']}" for gate in gates)
+        raise GatesNotPassedError(
+            f"{folder}: got the verdict {report['verdict']}; --require-gates needs pass. "
+            f"Nothing was pushed.{reasons}"
+        )
+
+
+def publish_judged(folder: Path, report: Mapping[str, Any]) -> Published | None:
+    """Push a run that has just been judged; a hub that has gone costs nothing that was computed.
+
+    Where ``hub.require_gates`` holds back a model that failed one, that is said, and no error.
+    """
     announce("pushing to the hub")
     try:
         return publish_run(folder)
+    except GatesNotPassedError as refusal:
+        announce(str(refusal))
+        return None
     except HubError as error:
         raise HubError(
             f"{error}\nThe run itself is finished (verdict: {report['verdict']}) and kept; push it "
@@ -172,123 +210,5 @@ def hub_section(folder: Path) -> HubConfig:
         ConfigError: a key or value in it is wrong.
     """
     errors: list[str] = []
-    section = build(HubConfig, _config(folder).get("hub", {}), "hub", errors)
+    section = build(HubConfig, run_config(folder).get("hub", {}), "hub", errors)
     return finish(section, errors, str(folder / "config.yaml"))
-
-
-def stage(folder: Path, staged: Path, *, repo: str, run: dict[str, Any]) -> None:
-    """Lay out what the repository will hold: the model at the top, the records beside it.
-
-    The records name files and folders without the way to them on this machine, which is of no use
-    to others and may say whose it is; report.html is drawn again from such a report.json. Of texts
-    the records hold figures alone, and no text: the rights to those are others'.
-    """
-    config = _config(folder)
-    known = _known_paths(folder, config)
-    shutil.copytree(folder / "model", staged)
-    model_config = json.loads((staged / "config.json").read_text("utf-8"))
-    if (masked := without_paths(model_config, known)) != model_config:
-        write_json(staged / "config.json", masked)
-    run = without_paths(run, known)
-    config = without_paths(config, known)
-    report = None
-    if (folder / "report" / "report.json").is_file():
-        report = without_paths(read_report(folder / "report"), known)
-    of_texts = (report or {}).get("kind") == "text"
-    if of_texts:
-        run, report = without_texts(run), without_texts(report)
-    write_json(staged / "run.json", run)
-    write_text(
-        staged / "run_config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    )
-    if report is not None:
-        write_any_report(report, staged / "report")
-    if (folder / "predictions.parquet").is_file() and not of_texts:
-        shutil.copyfile(folder / "predictions.parquet", staged / "predictions.parquet")
-    card = model_card(
-        repo_id=repo, run={**run, "config": config}, report=report, model_config=masked
-    )
-    write_text(staged / "README.md", card)
-
-
-# An absolute path of at least two parts, or one that begins with ~ or climbs with ..; a slash
-# within a word (and/or, namespace/name) or after a scheme (http://) begins none.
-_PATH = re.compile(
-    r"""(?:(?<=file://)|(?<![\w/.~@-]))
-        (?: (?:~[\w.-]*|\.\.(?:/\.\.)*) (?:/[\w.@+][^\s/"'<>,;:{}\[\]()=|]*)+
-          | (?:/[\w.@+][^\s/"'<>,;:{}\[\]()=|]*){2,} )""",
-    re.VERBOSE,
-)
-
-
-_BEGINS_A_PATH = ("/", "~", "..")
-
-
-def without_paths(value: Any, known: Mapping[str, str]) -> Any:
-    """The same JSON value with each path in its texts reduced to its last part.
-
-    Args:
-        value: what run.json, report.json or a config holds.
-        known: paths that are surely some, and what stands for each: they may hold spaces.
-
-    >>> without_paths({"command": "hfrun train /home/me/a.yaml data.book=/data/b.parquet"}, {})
-    {'command': 'hfrun train a.yaml data.book=b.parquet'}
-    """
-    if isinstance(value, dict):
-        return {
-            key: without_paths(
-                _with_short_words(item) if key == "command" and isinstance(item, str) else item,
-                known,
-            )
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_paths(item, known) for item in value]
-    if not isinstance(value, str):
-        return value
-    for path in sorted(known, key=len, reverse=True):
-        value = value.replace(path, known[path])
-    return _PATH.sub(lambda found: PurePath(found.group()).name, value)
-
-
-def _with_short_words(command: str) -> str:
-    """A command whose words, or values of ``key=value``, are names where they were paths.
-
-    Only its words show where a path with spaces ends.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a lone quotation mark
-        return command
-    parts = [word.rpartition("=") for word in words]
-    return shlex.join(
-        f"{key}{equals}{PurePath(value).name if value.startswith(_BEGINS_A_PATH) else value}"
-        for key, equals, value in parts
-    )
-
-
-def _known_paths(folder: Path, config: dict[str, Any]) -> dict[str, str]:
-    """Absolute paths that the run's config names, and this run's own folder."""
-    data, model = config.get("data", {}), config.get("model", {})
-    named = [
-        config.get("run", {}).get("output_dir"),
-        *(data.get(key) for key in ("book", "train", "validation", "test", "source")),
-        *(model.get(key) for key in ("pretrained", "tokenizer")),
-        str(folder),
-        str(folder.resolve()),
-    ]
-    absolute = [text for text in named if isinstance(text, str) and PurePath(text).is_absolute()]
-    return {text: PurePath(text).name for text in absolute if PurePath(text).name}
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise HubError(f"{path}: no such file; give the folder of a run (run.output_dir)")
-    try:
-        config = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise HubError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise HubError(f"{path}: got {type(config).__name__}; a config is a mapping of sections")
-    return config

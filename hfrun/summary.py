@@ -79,7 +79,9 @@ class Summary:
         lines += ["", f"Report: {page.as_uri()}"]
         if self.published is not None:
             hub = self.published
-            lines.append(f"Hub: {hub.repo} at {hub.endpoint}, commit {hub.commit[:12]}")
+            lines.append(
+                f"Hub: {hub.repo} at {hub.endpoint}, commit {hub.commit[:12]}, tag {hub.tag}"
+            )
         return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ Our own, because the cards that the Trainer writes link to the public site and k
 walk-forward. Every figure is copied from the run's records; what they lack is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from hfrun.hub.card_audit import audit_section
 from hfrun.hub.card_metadata import front_matter
+from hfrun.hub.card_plots import CardPlot
 from hfrun.hub.card_text import (
     is_text_model,
     text_calibration,
@@ -54,6 +55,7 @@ def model_card(
     run: dict[str, Any],
     report: dict[str, Any] | None,
     model_config: dict[str, Any],
+    plots: Sequence[CardPlot] = (),
 ) -> str:
     """README.md of a model repository.
 
@@ -62,6 +64,7 @@ def model_card(
         run: the content of run.json, with the effective config under ``config``.
         report: the content of report.json; None for a model without a walk-forward.
         model_config: the model's config.json.
+        plots: images in ``report/plots`` of the repository.
 
     Returns:
         Markdown with YAML front matter.
@@ -74,6 +77,7 @@ def model_card(
         _verdict(report),
         _aggregate(report),
         _baselines(report),
+        _plots(plots),
     ]
     if is_text_model(report, model_config):
         sections += [
@@ -161,6 +165,12 @@ def _baselines(report: Record | None) -> str:
         [escaped(name), *(number(value_of(of, key)) for key in keys)] for name, of in named.items()
     ]
     return section("Against baselines", table(("", *(_METRICS[key] for key in keys)), rows))
+
+
+def _plots(plots: Sequence[CardPlot]) -> str:
+    images = [f"![{escaped(plot.label)}](report/plots/{plot.name})" for plot in plots]
+    whole = "More of them, and their tables, are in `report/report.html`."
+    return section("Plots", *images, whole) if images else ""
 
 
 def _folds(report: Record | None) -> str:

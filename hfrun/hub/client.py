@@ -4,6 +4,8 @@ import json
 import urllib.error
 import urllib.request
 import warnings
+from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,14 @@ from hfrun.errors import HubError
 from hfrun.hub.environment import prepare_client
 
 _ANSWER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pushed:
+    """The commit that a folder became, and its tag; "" where none was asked for."""
+
+    commit: str
+    tag: str
 
 
 def push_folder(
@@ -21,7 +31,8 @@ def push_folder(
     token: str | None,
     message: str,
     private: bool = False,
-) -> str:
+    tag: str | None = None,
+) -> Pushed:
     """Upload a folder as one commit of a model repository, which is created if it is missing.
 
     The hub is asked first, because a client that finds it down retries for a minute and then
@@ -34,9 +45,11 @@ def push_folder(
         token: a token with the write role; None takes the one that the client is logged in with.
         message: title of the commit.
         private: for a new repository; one that exists stays as it is.
+        tag: a name for the commit, which gets a number where another commit has it already: what
+            a tag once meant, it means for good.
 
     Returns:
-        Id of the commit that now holds exactly these files, on top of what was there.
+        The commit that now holds exactly these files, on top of what was there.
 
     Raises:
         HubError: nothing to upload, the hub is down, or it refuses the token or the upload.
@@ -61,6 +74,8 @@ def push_folder(
             commit = api.upload_folder(
                 repo_id=created.repo_id, folder_path=folder, commit_message=message
             )
+        made = str(commit.oid)
+        return Pushed(commit=made, tag=_tagged(api, created.repo_id, tag, made) if tag else "")
     except HFValidationError as error:
         raise HubError(f"got repository {repo!r}, not namespace/name: {error}") from None
     except HfHubHTTPError as error:
@@ -71,7 +86,18 @@ def push_folder(
         raise HubError(f"the push of {folder} to {repo} failed: {reason}") from None
     except TransportError as error:
         raise HubError(f"lost {endpoint} during the push to {repo} ({error}); push again") from None
-    return str(commit.oid)
+
+
+def _tagged(api: Any, repo_id: str, tag: str, commit: str) -> str:
+    """Give a commit this tag, or one with the next free number; return the one it has."""
+    known = {ref.name: ref.target_commit for ref in api.list_repo_refs(repo_id).tags}
+    for name in chain([tag], (f"{tag}-{i}" for i in count(2))):
+        if name not in known:
+            api.create_tag(repo_id, tag=name, revision=commit)
+            return name
+        if known[name] == commit:
+            return name
+    raise AssertionError("there is always a next number")
 
 
 def check_hub(endpoint: str, token: str | None) -> dict[str, Any]:

@@ -60,6 +60,7 @@ HFRUN = (
     "data",
     "evaluation",
     "hub",
+    "staging",
     "publishing",
     "fold_trainer",
     "trainable",

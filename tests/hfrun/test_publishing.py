@@ -14,19 +14,21 @@ from transformers import AutoModelForSequenceClassification
 from hfrun import publishing
 from hfrun.cli import main as hfrun
 from hfrun.config import HubConfig
-from hfrun.data.preprocessing import load_preprocessing
 from hfrun.errors import HubError
-from hfrun.publishing import DEFAULT_ENDPOINT, destination, publish_run, stage, without_paths
+from hfrun.models.preprocessing import load_preprocessing
+from hfrun.publishing import DEFAULT_ENDPOINT, destination, publish_run, run_tag
 from hfrun.run_folder import read_run
+from hfrun.staging import stage, without_paths
 from lob_backtest.book import write_book
 from lob_backtest.predictions import read_predictions
 from lob_backtest.report.page import report_page
 from lob_backtest.synthetic import synthetic_book
 from tests.hfrun.conftest import TinyRun, UserHub
 
+PLOTS = {f"report/plots/{name}.png" for name in ("costs", "equity", "folds", "reliability")}
 PUSHED = {"README.md", "config.json", "model.safetensors", "predictions.parquet",
-          "preprocessing.json", "report/report.html", "report/report.json", "run.json",
-          "run_config.yaml"}  # fmt: skip
+          "preprocessor_config.json", "report/report.html", "report/report.json", "run.json",
+          "run_config.yaml", *PLOTS}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +210,7 @@ def test_a_config_that_says_push_is_pushed_after_its_report(
         "repo": f"alice/{command}",
         "endpoint": user_hub.endpoint,
         "commit": api.model_info(f"alice/{command}").sha,
+        "tag": run_tag(read_run(unstarted_run.folder)),
     }
     assert pushed_files(user_hub, f"alice/{command}") == PUSHED
 
@@ -274,12 +277,72 @@ def test_push_takes_repository_endpoint_and_privacy_from_the_runs_config(
     capsys.readouterr()
     assert hfrun(["push", str(own_run.folder)]) == 0
     printed = capsys.readouterr().out
-    assert re.fullmatch(rf"alice/from-config at {user_hub.endpoint}, commit \w{{40}}\n", printed)
+    said = rf"alice/from-config at {user_hub.endpoint}, commit \w{{40}}, tag tiny-\w{{12}}\n"
+    assert re.fullmatch(said, printed)
     api = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice)
     assert api.model_info("alice/from-config").private is True
     named = ["--repo", "alice/from-line", "--no-private"]  # the command line is nearer still
     assert hfrun(["push", str(own_run.folder), *named]) == 0
     assert api.model_info("alice/from-line").private is False
+
+
+def test_a_tag_names_one_content_of_a_run_for_good(own_run: TinyRun, user_hub: UserHub) -> None:
+    where = {"repo": "alice/tagged", "endpoint": user_hub.endpoint, "token": user_hub.alice}
+    first = publish_run(own_run.folder, **where)
+    assert publish_run(own_run.folder, **where) == first  # nothing new, nothing named anew
+    own_run.again("backtest.costs.fee_bps=3")  # the same run, judged at other costs
+    second = publish_run(own_run.folder, **where)
+    assert second.tag == f"{first.tag}-2"
+    tags = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice).list_repo_refs("alice/tagged")
+    assert {t.name: t.target_commit for t in tags.tags} == {
+        first.tag: first.commit,
+        second.tag: second.commit,
+    }
+
+
+def test_required_gates_hold_back_a_model_that_failed_one_or_was_not_judged(
+    own_run: TinyRun,
+    user_hub: UserHub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", user_hub.alice)
+    monkeypatch.setenv("HF_ENDPOINT", user_hub.endpoint)
+    push = ["push", str(own_run.folder), "--repo", "alice/gated-push", "--require-gates"]
+    capsys.readouterr()
+    assert hfrun(push) == 3
+    error = capsys.readouterr().err
+    report = json.loads((own_run.folder / "report/report.json").read_text("utf-8"))
+    failed = [g["name"] for g in report["gates"] if g["required"] and not g["passed"]]
+    assert failed
+    assert "got the verdict fail; --require-gates needs pass" in error
+    assert all(f"\n  {name}: " in error for name in failed)
+    (own_run.folder / "report/report.json").rename(own_run.folder / "elsewhere.json")
+    assert hfrun(push) == 3
+    assert "got a run without a report" in capsys.readouterr().err
+    api = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice)
+    assert not api.repo_exists("alice/gated-push")
+    report["verdict"] = "pass"
+    (own_run.folder / "report/report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert hfrun([*push, "--json"]) == 0
+    published = json.loads(capsys.readouterr().out)
+    assert api.model_info("alice/gated-push", revision=published["tag"]).sha == published["commit"]
+
+
+def test_a_config_may_require_the_gates_and_a_failed_run_then_only_says_so(
+    own_run: TinyRun,
+    user_hub: UserHub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", user_hub.alice)
+    hub = {"push": "true", "require_gates": "true", "repo": "alice/held-back"}
+    code = own_run.again(*hub_options(**hub, endpoint=user_hub.endpoint), "--json")
+    printed = capsys.readouterr()
+    assert (code, json.loads(printed.out)["published"]) == (3, None)
+    assert "--require-gates needs pass" in printed.err
+    api = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice)
+    assert not api.repo_exists("alice/held-back")
 
 
 def test_pushing_to_no_repository_asks_for_one(

@@ -109,14 +109,15 @@ def test_the_dict_holds_folder_page_verdict_gates_figures_and_the_push() -> None
         "findings": [],
         "published": None,
     }
-    pushed = Published(repo="me/a", endpoint="http://hub:1", commit="0123456789abcdef")
+    pushed = Published(repo="me/a", endpoint="http://hub:1", commit="0123456789abcdef", tag="a-1")
     told = summary(found, published=pushed)
     assert told.as_dict()["published"] == {
         "repo": "me/a",
         "endpoint": "http://hub:1",
         "commit": "0123456789abcdef",
+        "tag": "a-1",
     }
-    assert told.text().splitlines()[-1] == "Hub: me/a at http://hub:1, commit 0123456789ab"
+    assert told.text().splitlines()[-1] == "Hub: me/a at http://hub:1, commit 0123456789ab, tag a-1"
 
 
 def test_leak_alarms_are_told_in_full_when_raised_and_counted_otherwise() -> None:

@@ -25,7 +25,7 @@ _TICKS = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 def text_drawing(report: Mapping[str, Any], name: str) -> str:
     """A plot as an SVG element for the page; nothing where the report lacks what it shows."""
-    plot = _PLOTS[name](report, PAGE)
+    plot = TEXT_PLOTS[name](report, PAGE)
     return "" if plot is None else page_svg(plot)
 
 
@@ -123,7 +123,7 @@ def _short(name: str, most: int = 16) -> str:
     return name.replace("$", r"\$")
 
 
-_PLOTS: Mapping[str, Callable[[Mapping[str, Any], Palette], Plot | None]] = {
+TEXT_PLOTS: Mapping[str, Callable[[Mapping[str, Any], Palette], Plot | None]] = {
     "reliability": _reliability,
     "confidence": _confidence,
     "classes": _classes,

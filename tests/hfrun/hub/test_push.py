@@ -28,9 +28,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def push(hub: HubUnderTest, folder: Path, repo: str, token: str | None = None) -> str:
-    return push_folder(
+    pushed = push_folder(
         folder, repo=repo, endpoint=hub.endpoint, token=token or hub.alice, message="a push"
     )
+    assert pushed.tag == ""  # none was asked for
+    return pushed.commit
 
 
 def test_a_pushed_folder_is_one_commit_of_a_new_repository(hub: HubUnderTest, folder: Path) -> None:
