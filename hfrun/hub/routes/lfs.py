@@ -11,8 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hfrun.hub.access import Caller, Hub
-from hfrun.hub.messages import chunks, endpoint, read_json
+from hfrun.hub.messages import endpoint, read_json
 from hfrun.hub.names import is_sha256
+from hfrun.hub.receiving import receive_into
 from hfrun.hub.refusals import BadRequestError, ObjectMissingError
 from hfrun.hub.repository import Repository
 
@@ -67,8 +68,7 @@ async def upload(request: Request) -> Response:
     )
     size = hub.signer.check(repository.settings.repo_id, sha256, dict(request.query_params))
     with hub.objects.receive(max_bytes=size) as writer:
-        async for chunk in chunks(request):
-            await run_in_threadpool(writer.write, chunk)
+        await receive_into(writer.write, request)
         await run_in_threadpool(writer.finish, sha256)
     await run_in_threadpool(repository.remember_upload, sha256)
     return Response(status_code=200)
