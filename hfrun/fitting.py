@@ -21,11 +21,11 @@ from transformers import PreTrainedModel, set_seed
 
 from hfrun.config import HfrunConfig
 from hfrun.data.hand_features import fit_and_write
-from hfrun.data.preprocessing import Preprocessing
 from hfrun.data.windows import BookCollator, InputFiles, write_rows
 from hfrun.errors import TrainingError
 from hfrun.evaluation.predict import predict_probabilities
 from hfrun.fold_trainer import build_model, fold_collator, fold_trainer, training_arguments
+from hfrun.models.preprocessing import Preprocessing
 from hfrun.models.skip_path import reads_hand_features, start_from_logistic
 from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
 from hfrun.training.step_records import read_step_records
@@ -175,6 +175,7 @@ def _preprocessing(
         threshold_ticks=prepared.threshold(fold),
         train_end_ns=fold.train_end_ns,
         hand_scaler=scaler,
+        market=book.meta,
     )
 
 

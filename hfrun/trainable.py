@@ -13,8 +13,6 @@ from transformers import PreTrainedModel, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from hfrun.config import AnyRunConfig, HfrunConfig
-from hfrun.data.preprocessing import FILE_NAME as PREPROCESSING_FILE
-from hfrun.data.preprocessing import load_preprocessing
 from hfrun.data.windows import InputFiles
 from hfrun.errors import DataError, ModelError, TrainingError
 from hfrun.evaluation.metrics import REPORTED
@@ -26,6 +24,7 @@ from hfrun.fold_trainer import (
     training_arguments,
 )
 from hfrun.models.class_order import class_columns
+from hfrun.models.preprocessing import load_preprocessing, preprocessing_path
 from hfrun.models.skip_path import reads_hand_features
 from hfrun.training.step_records import STATISTICS
 from hfrun.training.stop_rules import check_metric_names, stop_rules_from
@@ -140,7 +139,7 @@ def _check_batch(arguments: TrainingArguments, prepared: Prepared) -> None:
 def _check_unseen(config: HfrunConfig, prepared: Prepared) -> None:
     """Pretrained weights of ours say until when they looked: not into what they are judged on."""
     source = Path(config.model.pretrained or "")
-    if config.model.pretrained is None or not (source / PREPROCESSING_FILE).is_file():
+    if config.model.pretrained is None or preprocessing_path(source) is None:
         return  # weights from elsewhere do not say; the report cannot know either
     known = load_preprocessing(source)
     _check_same_inputs(known.normalizer, config)

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from hfrun.config import HfrunConfig, ModelConfig, RunConfig, TrainingConfig
-from hfrun.data.preprocessing import Preprocessing
 from hfrun.evaluation.predict import predict_book
 from hfrun.fitting import FoldFiles, fit_fold
 from hfrun.fold_trainer import build_model
+from hfrun.models.preprocessing import Preprocessing
 from lob_backtest.config import DataConfig, DecisionsConfig, LabelConfig
 from lob_backtest.normalize import fit_normalizer
 from lob_backtest.open_book import open_book

@@ -1,6 +1,8 @@
 """Predictions of a trained model: for the decisions of a fold, and for any book of its kind."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,13 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 import hfrun.models  # noqa: F401  (registers our models with the Auto classes)
 from hfrun.data.hand_features import write_scaled
-from hfrun.data.preprocessing import Preprocessing, load_preprocessing
 from hfrun.data.stretches import batches_of_rows
 from hfrun.data.windows import BookCollator, write_rows
 from hfrun.errors import DataError, HfrunError, ModelError
 from hfrun.models.class_order import class_columns
-from lob_backtest.book import Book, FloatArray, IntArray, read_book
+from hfrun.models.preprocessing import FILE_NAME, Preprocessing, load_preprocessing
+from hfrun.models.raw_book import check_levels
+from lob_backtest.book import Book, FloatArray, IntArray, blocks, read_book
 from lob_backtest.decisions import Decisions
 from lob_backtest.labels import classify
 from lob_backtest.predictions import UNKNOWN, Predictions, write_predictions
@@ -32,7 +35,8 @@ def predict_probabilities(
     *,
     rows: IntArray,
     decisions: IntArray | None = None,
-    label: str,
+    label: str | None,
+    most_windows: int | None = None,
 ) -> FloatArray:
     """Probabilities ``(W, 3)`` float64 of down, flat, up for the windows that end at ``rows``.
 
@@ -43,7 +47,8 @@ def predict_probabilities(
         collator: of the book's rows.
         rows: ``(W,)`` last row of each window, increasing.
         decisions: ``(W,)`` their numbers among the hand-made features; default 0, 1, ...
-        label: of the progress bar.
+        label: of the progress bar; None shows none.
+        most_windows: at a time; None for as many as are fastest on a processor.
     """
     columns = class_columns(model.config)
     numbers = np.arange(rows.size) if decisions is None else decisions
@@ -51,7 +56,9 @@ def predict_probabilities(
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        for batch in progress(_batches(collator, rows), label=label, unit="batches"):
+        batches = _batches(collator, rows, most_windows)
+        shown = batches if label is None else progress(batches, label=label, unit="batches")
+        for batch in shown:
             given = collator.model_input(rows[batch], numbers[batch])
             on_device = {name: values.to(model.device) for name, values in given.items()}
             logits = model(**on_device).logits.double()
@@ -60,10 +67,17 @@ def predict_probabilities(
     return probability
 
 
-def _batches(collator: BookCollator, rows: IntArray) -> list[slice]:
-    if collator.shares_windows:
-        return batches_of_rows(rows, window=collator.window, most_rows=_SHARED_ROWS)
-    return [slice(start, start + _BATCH) for start in range(0, len(rows), _BATCH)]
+def _batches(collator: BookCollator, rows: IntArray, most_windows: int | None) -> list[slice]:
+    if not collator.shares_windows:
+        return list(blocks(len(rows), most_windows or _BATCH))
+    shared = batches_of_rows(rows, window=collator.window, most_rows=_SHARED_ROWS)
+    if most_windows is None:
+        return shared
+    return [
+        slice(batch.start + part.start, batch.start + part.stop)
+        for batch in shared
+        for part in blocks(batch.stop - batch.start, most_windows)
+    ]
 
 
 def predict_book(run: Path, book_path: Path, output: Path) -> int:
@@ -85,7 +99,7 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
         raise DataError(f"{run}: is a run over texts; give --texts FILE instead of --book")
     preprocessing = load_preprocessing(folder)
     book = read_book(book_path, mapped=True)
-    _check_levels(preprocessing, book)
+    check_levels(preprocessing, book)
     decisions = decisions_of(book, preprocessing.decisions, window=preprocessing.window)
     later = decisions.decided_ns > preprocessing.train_end_ns
     if not later.any():
@@ -96,17 +110,16 @@ def predict_book(run: Path, book_path: Path, output: Path) -> int:
     if not later.all():
         announce(f"left out {int((~later).sum())} decisions from before the end of the training")
     decisions = decisions.select(later)
-    label, label_end_ns = _labels(book, decisions, preprocessing)
+    label, label_end_ns = labels_of(book, decisions, preprocessing)
     model = saved_model(folder, preprocessing)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".predicting-") as temporary:
-        collator = _collator(
-            book,
-            decisions,
-            preprocessing,
-            Path(temporary),
-            shares_windows=bool(getattr(model, "shares_windows", False)),
-        )
+    with open_collator(
+        book,
+        decisions,
+        preprocessing,
+        scratch=output.parent,
+        shares_windows=bool(getattr(model, "shares_windows", False)),
+    ) as collator:
         probability = predict_probabilities(
             model, collator, rows=decisions.rows, label="predicting"
         )
@@ -138,18 +151,27 @@ def saved_model(folder: Path, preprocessing: Preprocessing) -> PreTrainedModel:
     absent = sorted(loaded["missing_keys"])  # they would be drawn at random
     if absent:
         raise ModelError(f"{folder}: the weights lack {len(absent)}, such as {absent[0]}")
-    for name in ("window", "levels"):
-        saved, known = getattr(model.config, name, None), getattr(preprocessing, name)
-        if saved not in (None, known):
-            raise ModelError(
-                f"{folder}: config.json says {name}={saved} and preprocessing.json {known}; give "
-                "the model folder as its run left it"
-            )
+    check_belongs(model, preprocessing, source=str(folder))
     found: PreTrainedModel = model
     return found
 
 
-def _labels(
+def check_belongs(model: PreTrainedModel, preprocessing: Preprocessing, *, source: str) -> None:
+    """Refuse a model with the preprocessing of another.
+
+    Raises:
+        ModelError: they differ in their window or levels.
+    """
+    for name in ("window", "levels"):
+        saved, known = getattr(model.config, name, None), getattr(preprocessing, name)
+        if saved not in (None, known):
+            raise ModelError(
+                f"{source}: config.json says {name}={saved} and {FILE_NAME} {known}; give "
+                "the model folder as its run left it"
+            )
+
+
+def labels_of(
     book: Book, decisions: Decisions, preprocessing: Preprocessing
 ) -> tuple[IntArray, IntArray]:
     """Labels and their ends; ``executable`` ones need a backtest's costs and stay unknown."""
@@ -160,24 +182,32 @@ def _labels(
     return label, moves.label_end_ns
 
 
-def _collator(
+@contextmanager
+def open_collator(
     book: Book,
     decisions: Decisions,
     preprocessing: Preprocessing,
-    folder: Path,
     *,
+    scratch: Path | None = None,
     shares_windows: bool,
-) -> BookCollator:
-    """Write the model's input files for these decisions, and open them."""
+) -> Iterator[BookCollator]:
+    """Write the model's input files for these decisions, and open them for the while.
+
+    Args:
+        scratch: folder to write them in; by default the system's own for such files.
+        shares_windows: whether the model takes windows inside stretches.
+    """
     scaler, hand_path = preprocessing.hand_scaler, None
-    if scaler is not None:
-        hand_path = write_scaled(book, decisions, scaler, folder / "hand_features.npy")
-    return BookCollator(
-        write_rows(book, preprocessing.normalizer, folder / "rows.npy"),
-        window=preprocessing.window,
-        shares_windows=shares_windows,
-        hand_path=hand_path,
-    )
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=".predicting-") as temporary:
+        folder = Path(temporary)
+        if scaler is not None:
+            hand_path = write_scaled(book, decisions, scaler, folder / "hand_features.npy")
+        yield BookCollator(
+            write_rows(book, preprocessing.normalizer, folder / "rows.npy"),
+            window=preprocessing.window,
+            shares_windows=shares_windows,
+            hand_path=hand_path,
+        )
 
 
 def book_inputs(folder: Path, book_path: Path, *, n: int) -> dict[str, torch.Tensor]:
@@ -188,17 +218,8 @@ def book_inputs(folder: Path, book_path: Path, *, n: int) -> dict[str, torch.Ten
     """
     preprocessing = load_preprocessing(folder)
     book = read_book(book_path, mapped=True)
-    _check_levels(preprocessing, book)
+    check_levels(preprocessing, book)
     decisions = decisions_of(book, preprocessing.decisions, window=preprocessing.window)
     last = decisions.select(np.arange(max(decisions.n - n, 0), decisions.n))
-    with tempfile.TemporaryDirectory() as temporary:
-        collator = _collator(book, last, preprocessing, Path(temporary), shares_windows=False)
+    with open_collator(book, last, preprocessing, shares_windows=False) as collator:
         return collator.model_input(last.rows, np.arange(last.n))
-
-
-def _check_levels(preprocessing: Preprocessing, book: Book) -> None:
-    if book.n_levels != preprocessing.levels:
-        raise DataError(
-            f"the book has {book.n_levels} levels and the model was trained on "
-            f"{preprocessing.levels}; import the book with that many levels"
-        )

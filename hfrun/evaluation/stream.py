@@ -16,12 +16,12 @@ import torch
 from transformers import PreTrainedModel
 
 from hfrun.data.live_rows import BookRow, LiveRows, SessionClock
-from hfrun.data.preprocessing import load_preprocessing
 from hfrun.errors import ModelError
 from hfrun.evaluation.predict import saved_model
 from hfrun.models import DeepLobForSequenceClassification
 from hfrun.models.class_order import class_columns
 from hfrun.models.deeplob_stream import DeepLobStream
+from hfrun.models.preprocessing import load_preprocessing
 from lob_backtest.book import FloatArray, IntArray
 
 Floats = npt.NDArray[np.float32]
@@ -104,7 +104,7 @@ class LiveModel:
     thread for each LiveModel.
 
     Args:
-        folder: the model folder of a finished run (RUN/model): weights and preprocessing.json.
+        folder: the model folder of a finished run (RUN/model), with how it reads a book.
         timezone: IANA name of the zone whose days are the sessions, as in the training book; None
             for a market that never closes.
 

@@ -1,13 +1,20 @@
 """The book models by the names that ``model.type`` takes, and the keys that each one's config has.
 
-They and the LLaMA classifier are known to the Auto classes once ``hfrun.models`` is imported.
+They and the LLaMA classifier are known to the Auto classes once ``hfrun.models`` is imported, and
+the task ``lob-classification`` to ``pipeline``.
 """
 
 import inspect
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from hfrun.models.bilstm import BiLstmForSequenceClassification
 from hfrun.models.book_config import FROM_THE_DATA, BookConfig
@@ -17,9 +24,14 @@ from hfrun.models.configuration_linear import LinearConfig
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig
 from hfrun.models.configuration_mlp import MlpConfig
 from hfrun.models.deeplob import DeepLobForSequenceClassification
+from hfrun.models.feature_extractor import LobFeatureExtractor
 from hfrun.models.linear import LinearForSequenceClassification
 from hfrun.models.llama_classifier import LlamaClassifier
 from hfrun.models.mlp import MlpForSequenceClassification
+
+TASK = "lob-classification"
+# By name, as transformers keeps its own: the code of a pipeline is imported when one is made.
+_PIPELINE = "hfrun.evaluation.lob_pipeline.LobClassificationPipeline"
 
 # Keyword arguments by which a config hands its own checks to the base: no keys of a config.
 _CHECKS = ("minimum_window", "sizes", "choices", "wrong")
@@ -57,3 +69,19 @@ def register_models() -> None:
     for config, model in (*models, (LlamaClassifierConfig, LlamaClassifier)):
         AutoConfig.register(config.model_type, config, exist_ok=True)
         AutoModelForSequenceClassification.register(config, model, exist_ok=True)
+
+
+def register_pipeline() -> None:
+    """Let ``pipeline`` know the task, and AutoFeatureExtractor how each book model reads a book.
+
+    Not by ``PIPELINE_REGISTRY.register_pipeline``: it takes the class itself, and marks it so that
+    what the pipeline saves would ask for remote code.
+    """
+    for kind in BOOK_MODELS.values():
+        AutoFeatureExtractor.register(kind.config, LobFeatureExtractor, exist_ok=True)
+    PIPELINE_REGISTRY.supported_tasks[TASK] = {
+        "impl": _PIPELINE,
+        "pt": (AutoModelForSequenceClassification,),
+        "default": {},
+        "type": "multimodal",
+    }

@@ -139,7 +139,7 @@ def assert_same_model(one: FoldFiles, other: FoldFiles, *, but: tuple[str, ...] 
     assert weights[0].keys() == weights[1].keys()
     assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
     saved = [
-        json.loads((files.model / "preprocessing.json").read_text("utf-8"))
+        json.loads((files.model / "preprocessor_config.json").read_text("utf-8"))
         for files in (one, other)
     ]
     for name in but:

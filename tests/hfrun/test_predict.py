@@ -12,6 +12,7 @@ from transformers import AutoModelForSequenceClassification
 
 from hfrun.cli import main as hfrun
 from hfrun.evaluation.predict import book_inputs, predict_book
+from hfrun.models.preprocessing import FILE_NAME
 from lob_backtest.book import Book, BookMeta, read_book, write_book
 from lob_backtest.predictions import read_predictions
 from lob_backtest.synthetic import synthetic_book
@@ -74,15 +75,15 @@ def test_a_book_from_before_the_end_of_the_training_is_refused(
 def test_a_model_that_does_not_say_how_it_reads_a_book_is_refused(
     own_run: TinyRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = own_run.folder / "model/preprocessing.json"
+    file = own_run.folder / f"model/{FILE_NAME}"
     without_label = json.loads(file.read_text("utf-8"))
     del without_label["label"]
     file.write_text(json.dumps(without_label), encoding="utf-8")
     error = refused(capsys, own_run.folder, own_run.book, tmp_path / "out.parquet")
-    assert "preprocessing.json: not a preprocessing file of this version" in error
+    assert f"{FILE_NAME}: not a preprocessing file of this version" in error
     file.unlink()
     error = refused(capsys, own_run.folder, own_run.book, tmp_path / "out.parquet")
-    assert "preprocessing.json: no such file" in error
+    assert f"{FILE_NAME}: no such file" in error
 
 
 @pytest.mark.parametrize(
@@ -94,15 +95,15 @@ def test_a_model_that_does_not_say_how_it_reads_a_book_is_refused(
         ("config.json", {"model_type": "nothing"}, "no model that can be loaded"),
         ("config.json", {"lstm_hidden": 5}, "no model that can be loaded"),
         ("config.json", {"skip": True, "hand_features": 26}, "lack 1, such as skip.weight"),
-        ("config.json", {"window": 30}, "config.json says window=30 and preprocessing.json 20"),
-        ("preprocessing.json", {"window": "x"}, "window='x': no numbers of their kind"),
-        ("preprocessing.json", {"window": 19}, "says window=20 and preprocessing.json 19"),
-        ("preprocessing.json", {"levels": 3}, "levels=3 and a normalizer of 2 levels"),
-        ("preprocessing.json", {"train_end_ns": None}, "train_end_ns=None"),
-        ("preprocessing.json", {"threshold_ticks": "x"}, "threshold_ticks='x'"),
-        ("preprocessing.json", {"normalizer": []}, "not a preprocessing file of this version"),
-        ("preprocessing.json", {"hand_scaler": {"names": []}}, "names, mean and scale"),
-        ("preprocessing.json", b"[]", "not a preprocessing file of this version"),
+        ("config.json", {"window": 30}, "config.json says window=30 and preprocessor_"),
+        (FILE_NAME, {"window": "x"}, "window='x': no numbers of their kind"),
+        (FILE_NAME, {"window": 19}, "says window=20 and preprocessor_config.json 19"),
+        (FILE_NAME, {"levels": 3}, "levels=3 and a normalizer of 2 levels"),
+        (FILE_NAME, {"train_end_ns": None}, "train_end_ns=None"),
+        (FILE_NAME, {"threshold_ticks": "x"}, "threshold_ticks='x'"),
+        (FILE_NAME, {"normalizer": []}, "not a preprocessing file of this version"),
+        (FILE_NAME, {"hand_scaler": {"names": []}}, "names, mean and scale"),
+        (FILE_NAME, b"[]", "not a preprocessing file of this version"),
     ],
 )
 def test_a_damaged_or_mixed_model_folder_is_refused(

@@ -8,11 +8,11 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from hfrun.data.preprocessing import Preprocessing
 from hfrun.errors import DataError, ModelError
 from hfrun.evaluation.predict import predict_book
 from hfrun.evaluation.stream import LiveModel, WindowStream
 from hfrun.models.deeplob_stream import DeepLobStream
+from hfrun.models.preprocessing import Preprocessing
 from hfrun.models.registry import BOOK_MODELS
 from lob_backtest.book import Book, read_book, write_book
 from lob_backtest.config import DecisionsConfig, LabelConfig
@@ -201,7 +201,7 @@ def test_folders_zones_and_models_that_cannot_be_streamed_are_refused(
         LiveModel(tmp_path, timezone="UTC")
     run = run_of(tmp_path, lived_in_model(levels=2, window=25), book)
     (tmp_path / "weightless").mkdir()
-    for name in ("preprocessing.json", "config.json"):
+    for name in ("preprocessor_config.json", "config.json"):
         (tmp_path / "weightless" / name).write_bytes((run / "model" / name).read_bytes())
     with pytest.raises(ModelError, match="weightless: no model that can be loaded"):
         LiveModel(tmp_path / "weightless", timezone="UTC")
