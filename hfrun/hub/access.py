@@ -163,12 +163,17 @@ class Caller:
 
     def require_role(self) -> Token:
         """Return the token, if it may change anything at all."""
-        if self.token is None:
-            raise TokenNeededError("Writing needs a token; make one with hfrun hub token create")
-        if self.token.role != "write":
+        token = self.require_token()
+        if token.role != "write":
             raise ForbiddenError(
                 "You have read access with this token, and writing needs a write token"
             )
+        return token
+
+    def require_token(self) -> Token:
+        """Return the token, or TokenNeededError for an anonymous caller."""
+        if self.token is None:
+            raise TokenNeededError("Writing needs a token; make one with hfrun hub token create")
         return self.token
 
     def _owns(self, namespace: str) -> bool:

@@ -63,6 +63,14 @@ class Gate:
         if not self.allows(user):
             raise GatedRepoError(self._what_to_do(user))
 
+    def require_closed(self) -> None:
+        """BadRequestError where the repository is not gated, so that there is nothing to decide."""
+        if not self.is_closed:
+            raise BadRequestError(
+                f"got {self.repository.settings.repo_id}, which is not gated: all who see it "
+                "may read it"
+            )
+
     def request_of(self, user: str) -> AccessRequest | None:
         """The request of a user, if they asked or were let in."""
         return self._read().get(user.lower())
@@ -145,13 +153,9 @@ class Gate:
     ) -> AccessRequest:
         """Replace one user's request, alone: two decisions at once must not undo each other."""
         with self.repository.exclusive():
-            mode = self.repository.settings.gated
-            if not mode:
-                raise BadRequestError(
-                    f"got {self.repository.settings.repo_id}, which is not gated: all who see it "
-                    "may read it"
-                )
+            self.require_closed()
             requests = dict(self._read())
+            mode = self.repository.settings.gated
             changed = change(requests.get(user.lower()), mode)
             if requests.get(user.lower()) != changed:
                 requests[user.lower()] = changed
