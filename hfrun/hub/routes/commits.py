@@ -1,7 +1,7 @@
-"""Changing files: one commit on a branch."""
+"""Changing files: one commit on a branch or a pull request, or one that opens a pull request."""
 
 import tempfile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,20 +10,23 @@ from starlette.routing import Route
 
 from hfrun.hub.access import Caller
 from hfrun.hub.commit import Commit
-from hfrun.hub.commit_lines import read_commit
+from hfrun.hub.commit_lines import CommitRequest, read_commit
+from hfrun.hub.discussion import number_of
+from hfrun.hub.discussions import Discussion, Discussions
 from hfrun.hub.disk import make_folder
 from hfrun.hub.messages import chunks, endpoint, segment
-from hfrun.hub.refusals import BadRequestError, TooLargeError
+from hfrun.hub.refusals import ForbiddenError, RevisionNotFoundError, TooLargeError
+from hfrun.hub.repository import Repository
 
 BODY_MAX_BYTES = 4_000_000_000  # spooled to disk, so memory does not depend on it
 
+_PULL_REQUEST = "refs/pr/"
+
 
 async def commit(request: Request) -> Response:
-    """POST /api/T/R/commit/{rev}"""
+    """POST /api/T/R/commit/{rev}?create_pr="""
     caller = Caller.of(request)
-    if request.query_params.get("create_pr", "").lower() in ("1", "true"):
-        raise BadRequestError("This hub takes no pull requests; commit to a branch")
-    await run_in_threadpool(caller.writable, request)  # before gigabytes are taken in
+    await run_in_threadpool(_target, caller, request)  # before gigabytes are taken in
     incoming = caller.hub.objects.incoming
     make_folder(incoming)
     with tempfile.TemporaryFile(dir=incoming) as body:
@@ -32,32 +35,109 @@ async def commit(request: Request) -> Response:
             if body.tell() > BODY_MAX_BYTES:
                 raise TooLargeError(f"got a commit of more than {BODY_MAX_BYTES} bytes")
         body.seek(0)
-        made = await run_in_threadpool(_commit, caller, request, body)
-    url = f"{endpoint(request)}/{caller.repository(request).settings.repo_id.address}"
-    return JSONResponse(
-        {
-            "success": True,
-            "commitOid": made.id,
-            "commitUrl": f"{url}/commit/{made.id}",
-            "hookOutput": "",
-        }
-    )
+        return await run_in_threadpool(_commit, caller, request, body)
 
 
-def _commit(caller: Caller, request: Request, body: BinaryIO) -> Commit:
-    repository = caller.writable(request)
-    author = caller.require_write(repository.settings.repo_id.namespace).user
-    branch = segment(request, "revision")
-    repository.head(branch)  # an unknown branch is refused before any object is stored
-    wanted = read_commit(repository, body)
-    return repository.add_commit(
-        branch=branch,
+def _commit(caller: Caller, request: Request, body: BinaryIO) -> Response:
+    repository = _target(caller, request)
+    wanted, author = read_commit(repository, body), caller.require_role().user
+    revision = segment(request, "revision")
+    opened = None
+    if _opens_pull_request(request):
+        opened, made = _open(repository, revision, wanted, author)
+    else:
+        made = _add(repository, revision, wanted, author)
+    return JSONResponse(_answer(request, repository, made, opened))
+
+
+def _target(caller: Caller, request: Request) -> Repository:
+    """The repository, if this caller may make the commit that is asked for.
+
+    Anybody who may read it may propose a change. Who may not change its branches may change the
+    pull requests that they opened themselves.
+    """
+    revision = segment(request, "revision")
+    number = _number(revision)
+    if _opens_pull_request(request):
+        repository = caller.contributor(request)
+    elif number is None:
+        repository = caller.writable(request)
+    else:
+        repository = caller.contributor(request)
+        author = Discussions(repository).get(number).author
+        if author.lower() != caller.require_role().user.lower() and not caller.is_member(
+            repository
+        ):
+            raise ForbiddenError(
+                f"You don't have the rights to commit to {revision}, which {author} opened; "
+                "pass create_pr=1 as a query parameter to create a pull request of your own"
+            )
+    repository.head(revision)  # an unknown branch is refused before any object is stored
+    return repository
+
+
+def _opens_pull_request(request: Request) -> bool:
+    return request.query_params.get("create_pr", "").lower() in ("1", "true")
+
+
+def _number(revision: str) -> int | None:
+    """The number of a pull request's ref; None of anything else."""
+    if not revision.startswith(_PULL_REQUEST):
+        return None
+    number = number_of(revision.removeprefix(_PULL_REQUEST))
+    if number is None:
+        raise RevisionNotFoundError(revision)
+    return number
+
+
+def _open(
+    repository: Repository, revision: str, wanted: CommitRequest, author: str
+) -> tuple[Discussion, Commit]:
+    return Discussions(repository).open_with_commit(
+        target=revision,
         changes=wanted.changes,
         title=wanted.title,
         message=wanted.message,
         author=author,
         parent=wanted.parent,
     )
+
+
+def _add(repository: Repository, revision: str, wanted: CommitRequest, author: str) -> Commit:
+    number = _number(revision)
+    if number is not None:
+        return Discussions(repository).commit(
+            number,
+            changes=wanted.changes,
+            title=wanted.title,
+            message=wanted.message,
+            author=author,
+            parent=wanted.parent,
+        )
+    return repository.add_commit(
+        branch=revision,
+        changes=wanted.changes,
+        title=wanted.title,
+        message=wanted.message,
+        author=author,
+        parent=wanted.parent,
+    )
+
+
+def _answer(
+    request: Request, repository: Repository, made: Commit, opened: Discussion | None
+) -> dict[str, Any]:
+    url = f"{endpoint(request)}/{repository.settings.repo_id.address}"
+    answer: dict[str, Any] = {
+        "success": True,
+        "commitOid": made.id,
+        "commitUrl": f"{url}/commit/{made.id}",
+        "hookOutput": "",
+    }
+    if opened is not None:
+        answer["pullRequestUrl"] = f"{url}/discussions/{opened.number}"
+        answer["pullRequestNum"] = opened.number
+    return answer
 
 
 ROUTES = [
