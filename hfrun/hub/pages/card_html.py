@@ -17,6 +17,7 @@ from urllib.parse import unquote
 import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
+from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
@@ -37,9 +38,12 @@ from hfrun.hub.pages.raw_html import (
 MAX_CHARACTERS = 1_000_000  # a longer card is shown as text
 MAX_PLAIN_CHARACTERS = 200_000  # and so much of it
 
-# Work, in places where the parser tries its rules, weighted by how far each rule may look.
-_MAX_WORK = 100_000
+# Work, in places where the parser tries its rules, weighted by how far each rule may look. Cards
+# of 100 KB take 5,000 to 20,000; this many take a second and 100 MB at the worst.
+_MAX_WORK = 60_000
 _LOOKED_OVER = 2_000  # characters that cost as much as one place
+_MAX_LINES = 30_000
+_BLOCK_TOKENS = 3  # that a paragraph becomes
 _MAX_INLINE_CHARACTERS = 50_000  # of one paragraph
 _MAX_HTML_CHARACTERS = 5_000_000
 _MAX_ALT_CHARACTERS = 500
@@ -48,6 +52,7 @@ _MAX_IMAGES = 100
 _ADDRESS = re.compile(r"#card-|/(?![/\\])|https?://[^/]|mailto:[^/]", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z0-9+#_.-]{1,30}")
 _WIDTH = re.compile(r"[0-9]{1,4}%?")
+_UNCLOSED = re.compile(r"\ufeff?---[ \t]*\n[A-Za-z_]+:")
 _COUNT = re.compile(r"[0-9]{1,9}")
 _SPAN = re.compile(r"[0-9]{1,2}")
 _ALIGN = re.compile(r"left|center|right")
@@ -96,8 +101,8 @@ def card_html(
     >>> card_html("*a* <script>b</script>", repo_address="alice/m", revision="main")
     '<p><em>a</em> </p>\\n'
     """
-    body = _body(markdown)
-    if len(body) > MAX_CHARACTERS:
+    body = _body(markdown.encode("utf-8", "replace").decode())  # half a surrogate is no text
+    if len(body) > MAX_CHARACTERS or body.count("\n") > _MAX_LINES:
         return _plain(body)
     card = _Card(CardPlace(address=repo_address, revision=revision), shows_image)
     try:
@@ -108,6 +113,8 @@ def card_html(
 
 def front_matter_error(markdown: str) -> str | None:
     """One sentence on what is wrong with a card's metadata; None where nothing is."""
+    if _UNCLOSED.match(markdown) and _body(markdown) == markdown.removeprefix("\ufeff"):
+        return "the metadata begins with a line --- but no second such line ends it"
     try:
         card_metadata(markdown)
     except ValueError as error:
@@ -119,8 +126,10 @@ def front_matter_error(markdown: str) -> str | None:
 def _body(markdown: str) -> str:
     """The card without its front matter, found as ``card_metadata`` finds it."""
     markdown = markdown.removeprefix("\ufeff")
+    if not markdown.lstrip(" \t").startswith("---"):
+        return markdown
     lines = markdown.splitlines(keepends=True)
-    if not lines or lines[0].strip() != "---":
+    if lines[0].strip() != "---":
         return markdown
     closing = next((i for i, line in enumerate(lines[1:], 1) if line.rstrip() == "---"), None)
     return markdown if closing is None else "".join(lines[closing + 1 :])
@@ -139,6 +148,7 @@ class _Card:
         self.tags = OpenTags()
         self.ids: Counter[str] = Counter()
         self.in_link = False
+        self.columns = 0
         self.dropping: str | None = None
         self._shows_image = shows_image
         self._images: dict[str, bool] = {}
@@ -184,7 +194,12 @@ class _Card:
 
 
 def _count_block(state: StateBlock, line: int, end_line: int, silent: bool) -> bool:
-    state.env["card"].work(1)
+    card: _Card = state.env["card"]
+    cells = state.src.count("|", state.bMarks[line], state.eMarks[line])
+    if not silent:
+        card.columns = cells
+    # A row of a table is as wide as its first, however short it is written.
+    card.work(max(cells, card.columns) + (1 if silent else _BLOCK_TOKENS))
     return False
 
 
@@ -195,10 +210,11 @@ def _count_inline(state: StateInline, silent: bool) -> bool:
 
 def _count_paragraphs(state: StateCore) -> None:
     card: _Card = state.env["card"]
-    card.work(len(state.tokens))
-    if any(len(token.content) > _MAX_INLINE_CHARACTERS for token in state.tokens
-           if token.type == "inline"):  # fmt: skip
-        raise _TooMuchError
+    for token in state.tokens:
+        if len(token.content) > _MAX_INLINE_CHARACTERS and token.type == "inline":
+            raise _TooMuchError
+        # Each of these becomes a token before it is known whether it marks anything.
+        card.work(1 + sum(map(token.content.count, "*_~")) * (token.type == "inline"))
 
 
 # Writing
@@ -282,7 +298,8 @@ class _Renderer(RendererHTML):
         title = str(token.attrGet("title") or "")[:500]
         alt = self.renderInlineAsText(token.children, options, env)
         source = str(token.attrGet("src") or "")
-        return env["card"].image(source, alt, {"title": title} if title else {})
+        card: _Card = env["card"]
+        return card.image(source, alt, {"title": title} if title else {})
 
     def heading_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A heading that links within the card find, under an id that is not the page's."""
@@ -316,8 +333,8 @@ class _Renderer(RendererHTML):
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"tasklists": True}, renderer_cls=_Renderer)
     parser.enable(["table", "strikethrough"])
-    terminated = {"alt": ["paragraph", "reference", "blockquote", "list"]}
-    parser.block.ruler.before("table", "count", _count_block, terminated)
+    ended: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    parser.block.ruler.before("table", "count", _count_block, ended)
     parser.inline.ruler.before("text", "count", _count_inline)
     parser.core.ruler.before("inline", "count", _count_paragraphs)
     return parser
@@ -327,7 +344,7 @@ _PARSER = _parser()
 
 
 def _rendered(body: str, card: _Card) -> str:
-    html = _PARSER.render(body, {"card": card})
+    html = str(_PARSER.render(body, {"card": card}))
     return html + card.tags.closed_to(0)
 
 

@@ -44,7 +44,7 @@ class CardPlace:
             ../../x, //host   dropped, as is every other scheme
         """
         target = _cleaned(target)
-        if target is None or target.startswith("//"):
+        if not target or target.startswith("//"):
             return None
         if _SCHEME.match(target):
             return quote(target, safe=_KEPT) if _OUTSIDE.match(target) else None
@@ -58,7 +58,7 @@ class CardPlace:
 
     def image(self, source: str) -> str | None:
         """The path, in the repository, of an image; None for anything that is not in there."""
-        source = _cleaned(source) or ""
+        source = _cleaned(source)
         if _SCHEME.match(source) or source.startswith("/"):
             return None
         return _path(source)
@@ -85,13 +85,13 @@ class CardPlace:
         return f"/{self.address}/blob/{revision}/{quote(path)}{anchor}"
 
 
-def _cleaned(target: str) -> str | None:
-    """The address as a browser would read it; None for what no honest link contains."""
+def _cleaned(target: str) -> str:
+    """The address as a browser would read it; empty for what no honest link contains."""
     target = _REMOVED_BY_BROWSERS.sub("", target.strip())
-    if not target or len(target) > MAX_LINK_CHARACTERS:
-        return None
     # To a browser a backslash is a slash: /\host is another host.
-    return None if "\\" in target or _CONTROL.search(target) else target
+    if len(target) > MAX_LINK_CHARACTERS or "\\" in target or _CONTROL.search(target):
+        return ""
+    return target
 
 
 def _path(target: str) -> str | None:

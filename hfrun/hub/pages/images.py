@@ -71,13 +71,14 @@ def _pillow_size(kind: str, stream: BinaryIO) -> tuple[int, int]:
 
     ``Image.open`` would warn of large images, and a filter of warnings is no thread's own.
     """
-    from PIL.GifImagePlugin import GifImageFile
-    from PIL.JpegImagePlugin import JpegImageFile
-    from PIL.PngImagePlugin import PngImageFile
+    from PIL import GifImagePlugin, JpegImagePlugin, PngImagePlugin
 
-    reader = {"PNG": PngImageFile, "JPEG": JpegImageFile, "GIF": GifImageFile}[kind]
-    with reader(stream) as image:
-        width, height = image.size
+    if kind == "PNG":
+        width, height = PngImagePlugin.PngImageFile(stream).size
+    elif kind == "JPEG":
+        width, height = JpegImagePlugin.JpegImageFile(stream).size
+    else:
+        width, height = GifImagePlugin.GifImageFile(stream).size
     return width, height
 
 
