@@ -1,16 +1,15 @@
-"""``hfrun hub ...``: serve a folder, and look after its accounts."""
+"""``hfrun hub ...``: serve a folder, list what is in it, and look after it and its accounts."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hfrun.hub.account_commands import add_account_commands, add_command, print_rows
 from hfrun.hub.names import KINDS
 from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.serve import DEFAULT_HOST, DEFAULT_PORT, serve
 from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tokens import ROLES, Accounts, create_token
 
 _MB, _GB = 1_000_000, 1_000_000_000
 
@@ -26,27 +25,10 @@ def add_parser(subparsers: "Commands") -> None:
 def add_commands(parser: argparse.ArgumentParser) -> None:
     """Put the hub's subcommands on a parser."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    _add_serve_options(_command(commands, "serve", _serve, "serve a folder until interrupted"))
-
-    command = _command(commands, "ls", _list, "list the repositories")
+    _add_serve_options(add_command(commands, "serve", _serve, "serve a folder until interrupted"))
+    command = add_command(commands, "ls", _list, "list the repositories")
     command.add_argument("--json", action="store_true", help="print JSON")
-
-    token = commands.add_parser("token", help="create, list and revoke tokens")
-    tokens = token.add_subparsers(required=True, metavar="COMMAND")
-    command = _command(tokens, "create", _create_token, "make a token and print it alone")
-    command.add_argument("user", metavar="USER")
-    command.add_argument("--role", choices=ROLES, default="write", help="default: %(default)s")
-    command = _command(tokens, "list", _list_tokens, "list the tokens, without their secrets")
-    command.add_argument("--json", action="store_true", help="print JSON")
-    command = _command(tokens, "revoke", _revoke_token, "make a token useless")
-    command.add_argument("id", metavar="ID", help="as token list shows it")
-
-    organisation = commands.add_parser("org", help="create organisations")
-    organisations = organisation.add_subparsers(required=True, metavar="COMMAND")
-    command = _command(organisations, "create", _create_organisation, "create one or add members")
-    command.add_argument("organisation", metavar="ORG")
-    command.add_argument("--member", action="append", required=True, metavar="USER")
+    add_account_commands(commands)
 
 
 def _add_serve_options(command: argparse.ArgumentParser) -> None:
@@ -84,13 +66,6 @@ def _amount(text: str) -> float:
     return value
 
 
-def _command(commands: "Commands", name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    command.add_argument("--root", type=Path, required=True, metavar="DIR", help="the hub's folder")
-    command.set_defaults(run=run)
-    return command
-
-
 def _serve(args: argparse.Namespace) -> int:
     options = ServerOptions(
         anonymous_read=args.anonymous_read,
@@ -102,33 +77,11 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _create_token(args: argparse.Namespace) -> int:
-    print(create_token(args.root, args.user, role=args.role))
-    return 0
-
-
-def _list_tokens(args: argparse.Namespace) -> int:
-    rows = [vars(token) for token in Accounts(open_root(args.root, create=False)).tokens()]
-    _print_rows(rows, ("id", "user", "role", "created_at"), as_json=args.json)
-    return 0
-
-
-def _revoke_token(args: argparse.Namespace) -> int:
-    Accounts(open_root(args.root, create=False)).revoke(args.id)
-    return 0
-
-
-def _create_organisation(args: argparse.Namespace) -> int:
-    accounts = Accounts(open_root(args.root, create=False))
-    accounts.create_organisation(args.organisation, members=args.member)
-    return 0
-
-
 def _list(args: argparse.Namespace) -> int:
     store = HubStore(open_root(args.root, create=False))
     rows = [_row(repository) for kind in KINDS for repository in store.repositories(kind)]
-    columns = ("kind", "id", "private", "commit", "last_modified", "files", "bytes")
-    _print_rows(rows, columns, as_json=args.json)
+    columns = ("kind", "id", "private", "gated", "commit", "last_modified", "files", "bytes")
+    print_rows(rows, columns, as_json=args.json)
     return 0
 
 
@@ -139,20 +92,9 @@ def _row(repository: Repository) -> dict[str, Any]:
         "kind": repository.settings.repo_id.kind,
         "id": str(repository.settings.repo_id),
         "private": repository.settings.private,
+        "gated": repository.settings.gated or False,
         "commit": commit.id,
         "last_modified": commit.date,
         "files": len(tree),
         "bytes": sum(entry.size for entry in tree.values()),
     }
-
-
-def _print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(rows, indent=2))
-        return
-    table = [columns, *([str(row[column]) for column in columns] for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
-    for line in table:
-        print(
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hfrun.errors import HubError
 from hfrun.hub.options import USUAL, ServerOptions
@@ -56,12 +57,13 @@ def serve(
             f"got no package {missing.name}; serving a hub needs it: pip install 'hfrun[hub]'"
         ) from None
     open_root(root, create=True)
-    if not _is_loopback(host) and not Accounts(root).tokens():
+    family, address = _resolved(host, port)
+    if not _is_loopback(address) and not _open_tokens(root):
         raise HubError(
             f"got host {host}, which others can reach, and a hub without tokens; make one first: "
             f"hfrun hub token create USER --root {root}"
         )
-    with _listening(host, port) as listener:
+    with _listening(family, address) as listener:
         config = uvicorn.Config(create_app(root, options), log_level="warning", access_log=False)
         shown = f"[{host}]" if ":" in host else host
         # The socket listens already: a client that connects now waits until the loop runs.
@@ -111,14 +113,22 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _resolved(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
+    """Family and address of the socket to listen on: what the name means is decided once, here."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
+        family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise HubError(f"got host {host!r} and port {port}, not an address: {error}") from None
+    return family, address
+
+
+def _listening(family: int, address: tuple[Any, ...]) -> socket.socket:
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise HubError(f"got {address[0]}, which this machine cannot use: {error}") from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -126,16 +136,16 @@ def _listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         listener.close()
         raise HubError(
-            f"got {host} port {port}, which cannot be listened on ({error}); stop what uses it "
-            "or choose another with --port"
+            f"got {address[0]} port {address[1]}, which cannot be listened on ({error}); stop "
+            "what uses it or choose another with --port"
         ) from None
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _is_loopback(address: tuple[Any, ...]) -> bool:
+    """Whether only this machine reaches an address; the name that it came from does not count."""
+    return ipaddress.ip_address(address[0]).is_loopback
+
+
+def _open_tokens(root: Path) -> bool:
+    return any(not token.is_over for token in Accounts(root).tokens())
