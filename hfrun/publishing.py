@@ -69,10 +69,15 @@ def destination(
         )
     return Destination(
         repo=repo,
-        endpoint=endpoint or hub.endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT,
+        endpoint=endpoint or endpoint_of(hub),
         token=token or os.environ.get("HF_TOKEN"),
         private=hub.private if private is None else private,
     )
+
+
+def endpoint_of(hub: HubConfig) -> str:
+    """The hub that a config means: its own, else the environment's, else the local one."""
+    return hub.endpoint or os.environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT
 
 
 def check_destination(where: Destination) -> None:

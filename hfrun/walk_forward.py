@@ -21,6 +21,13 @@ from hfrun.config import HfrunConfig, effective_yaml
 from hfrun.data.audit import audit_books, require_clean, write_audit
 from hfrun.evaluation.calibration_run import calibrate_finished
 from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold, training_figures
+from hfrun.incumbent import (
+    Incumbent,
+    check_incumbent,
+    fetch_incumbent,
+    incumbent_predictions,
+    is_of_hub,
+)
 from hfrun.publishing import check_destination, destination, publish_judged
 from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
 from hfrun.summary import Summary
@@ -85,7 +92,8 @@ def _run(
     folder = Path(config.run.output_dir)
     state = PartialState()
     check_trainable(config, prepared, levels=book.n_levels)
-    check_rules(config.gates, baselines=BASELINES)
+    of_hub = is_of_hub(config.gates.baseline)
+    check_rules(config.gates, baselines=[*BASELINES, *([config.gates.baseline] if of_hub else [])])
     if config.hub.push:
         check_destination(destination(config.hub))
     audit = audit_books(book, prepared, window=config.data.window, accept=config.data.audit.accept)
@@ -97,6 +105,10 @@ def _run(
         claim_run_folder(folder, config, kind=kind, data=data)
     alone = sole_use(folder, what="another run") if state.is_main_process else nullcontext()
     with alone:
+        incumbent = None
+        if of_hub and state.is_main_process:  # what cannot be compared is refused before training
+            incumbent = fetch_incumbent(config.gates.baseline, config.hub, folder=folder / "hub")
+            check_incumbent(incumbent, book, prepared)
         state.wait_for_everyone()
         fitted = _fit(config, book, prepared, folder, kind=kind, after_fold=after_fold)
         # The others end here; a group whose members leave one by one may abort the last of them.
@@ -106,7 +118,9 @@ def _run(
             return None
         _gather(folder, fitted, kind=kind)
         write_audit(audit, folder)
-        report = _judge(config, book, prepared, folder, fitted, audit=audit.as_dict())
+        report = _judge(
+            config, book, prepared, folder, fitted, audit=audit.as_dict(), incumbent=incumbent
+        )
         findings = close_run(folder, config)
         published = publish_judged(folder, report) if config.hub.push else None
     return Summary(folder=folder, report=report, published=published, findings=findings)
@@ -162,6 +176,7 @@ def _judge(
     fitted: list[FoldFiles],
     *,
     audit: dict[str, Any],
+    incumbent: Incumbent | None,
 ) -> dict[str, Any]:
     """Score against the baselines, write the report, and note the verdict in run.json."""
     model = _read(folder)
@@ -171,6 +186,10 @@ def _judge(
     figures = [files.read_figures() for files in fitted]
     training = training_figures(figures, fitted)
     baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)
+    run.pop("incumbent", None)
+    if incumbent is not None:
+        baselines[incumbent.name] = incumbent_predictions(incumbent, book, prepared)
+        run["incumbent"] = incumbent.record()
     announce("scoring against the baselines")
     report = score(
         book,

@@ -303,7 +303,8 @@ class GatesConfig:
     """Limits of the acceptance gates; ``off`` names gates that are not judged in this run.
 
     ``baseline: best`` takes the classification baseline with the highest weighted F1 over all
-    evaluation folds. ``backtest_baseline`` is the strategy whose net return, drawdown and Sharpe
+    evaluation folds; ``hub:NAMESPACE/NAME@TAG`` is the model in use, which hfrun fetches and asks
+    at the same decisions. ``backtest_baseline`` is the strategy whose net return, drawdown and Sharpe
     ratio the model must not fall below; its net return must also not be below flat.
     """
 

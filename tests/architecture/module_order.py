@@ -62,6 +62,7 @@ HFRUN = (
     "hub",
     "staging",
     "publishing",
+    "incumbent",
     "fold_trainer",
     "trainable",
     "fitting",
