@@ -1,25 +1,50 @@
 """Whether a card's metadata would be accepted."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from hfrun.hub.card_checks import Problem, problems
 from hfrun.hub.messages import read_json
 from hfrun.hub.metadata import card_metadata
 from hfrun.hub.refusals import BadRequestError
 
+_KINDS = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
+
 
 async def validate_yaml(request: Request) -> Response:
-    """POST /api/validate-yaml: clients ask before every commit that has a README."""
-    content = (await read_json(request)).get("content")
+    """POST /api/validate-yaml: clients ask before every commit that has a README.
+
+    Errors are answered with 400, warnings alone with 200. ``RepoCard.validate`` asks for plain
+    text, and shows it as it is.
+    """
+    body = await read_json(request)
+    content, repo_type = body.get("content"), body.get("repoType")
     if not isinstance(content, str):
         raise BadRequestError("got no content; needed is the text of a README.md")
+    if not (repo_type is None or isinstance(repo_type, str)) or repo_type not in _KINDS:
+        raise BadRequestError("got another repoType than model, dataset or space")
     try:
-        card_metadata(content)
-    except ValueError as problem:
-        errors = [{"message": str(problem)}]
-        return JSONResponse({"errors": errors, "warnings": []}, status_code=400)
-    return JSONResponse({"errors": [], "warnings": []})
+        found = problems(card_metadata(content), kind=_KINDS[repo_type])
+    except ValueError as broken:
+        found = [Problem(key="", message=str(broken))]
+    errors = [problem for problem in found if problem.is_error]
+    warnings = [problem for problem in found if not problem.is_error]
+    status = 400 if errors else 200
+    if request.headers.get("accept", "").startswith("text/plain"):
+        lines = [f"- Error: {_plain(p)}" for p in errors]
+        lines += [f"- Warning: {_plain(p)}" for p in warnings]
+        return PlainTextResponse("\n".join(lines), status_code=status)
+    answer = {
+        "errors": [{"type": "error", "message": _plain(p)} for p in errors],
+        "warnings": [{"type": "warning", "message": _plain(p)} for p in warnings],
+    }
+    return JSONResponse(answer, status_code=status)
+
+
+def _plain(problem: Problem) -> str:
+    """The message without half surrogates, which no answer could carry."""
+    return problem.message.encode("utf-8", "replace").decode()
 
 
 ROUTES = [Route("/api/validate-yaml", validate_yaml, methods=["POST"])]

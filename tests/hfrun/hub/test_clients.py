@@ -325,7 +325,11 @@ def test_a_repository_exists_once_in_any_case_of_its_name(hub: HubUnderTest) -> 
 def test_models_are_found_by_author_text_and_tag_and_listed_in_pages(hub: HubUnderTest) -> None:
     api = hub.api(create_token(hub.root, "lister"))
     for i in range(3):
-        card = f"---\ntags: [even]\nlicense: mit\n---\n# {i}" if i % 2 == 0 else "# no metadata"
+        card = (
+            f"---\ntags: [even]\nlicense: mit\n---\n# {i}"
+            if i % 2 == 0
+            else "---\ntags: [odd]\n---"
+        )
         repo = api.create_repo(f"lister/listed-{i}").repo_id
         api.upload_file(path_or_fileobj=card.encode(), path_in_repo="README.md", repo_id=repo)
     assert [m.id for m in api.list_models(author="lister")] == [
