@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from hfrun.hub.refusals import BadRequestError, DiscussionNotFoundError, TooLargeError
@@ -63,8 +63,9 @@ class Event:
     commit_title: str = ""
 
     def encoded(self) -> dict[str, Any]:
-        """The fields that say something."""
-        return {name: value for name, value in asdict(self).items() if value}
+        """The fields that are not as they are by default."""
+        values = asdict(self)
+        return {f.name: values[f.name] for f in fields(self) if values[f.name] != f.default}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +119,12 @@ class Discussion:
 
     def encoded(self) -> bytes:
         """The bytes of ``discussions/<number>.json``."""
-        fields = {name: getattr(self, name) for name in _FIELDS if name != "events"}
-        fields["events"] = [event.encoded() for event in self.events]
-        return json.dumps(fields, indent=1).encode() + b"\n"
+        values = {name: getattr(self, name) for name in _FIELDS if name != "events"}
+        values["events"] = [event.encoded() for event in self.events]
+        return json.dumps(values, indent=1).encode() + b"\n"
 
 
-_FIELDS = tuple(Discussion.__dataclass_fields__)
+_FIELDS = tuple(f.name for f in fields(Discussion))
 
 
 def decoded_discussion(data: bytes) -> Discussion:
@@ -133,21 +134,21 @@ def decoded_discussion(data: bytes) -> Discussion:
         ValueError: not such bytes (a JSON error or wrong fields).
     """
     try:
-        fields = json.loads(data)
-        events = tuple(_decoded_event(event) for event in fields.pop("events"))
-        return Discussion(**fields, events=events)
+        values = json.loads(data)
+        events = tuple(_decoded_event(event) for event in values.pop("events"))
+        return Discussion(**values, events=events)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a discussion: {error}") from None
 
 
-def _decoded_event(fields: Mapping[str, Any]) -> Event:
-    edits = tuple(Edit(**edit) for edit in fields.get("edits", ()))
-    return Event(**{**fields, "edits": edits})
+def _decoded_event(values: Mapping[str, Any]) -> Event:
+    edits = tuple(Edit(**edit) for edit in values.get("edits", ()))
+    return Event(**{**values, "edits": edits})
 
 
-def new_event(kind: str, author: str, **fields: Any) -> Event:
+def new_event(kind: str, author: str, **values: Any) -> Event:
     """An event that happens now."""
-    return Event(id=secrets.token_hex(12), kind=kind, author=author, created_at=utc_now(), **fields)
+    return Event(id=secrets.token_hex(12), kind=kind, author=author, created_at=utc_now(), **values)
 
 
 def edited(comment: Event, *, text: str, author: str) -> Event:

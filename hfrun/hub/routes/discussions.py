@@ -92,8 +92,8 @@ def _create(caller: Caller, request: Request, body: Body) -> Body:
 
 def _comment(caller: Caller, request: Request, body: Body) -> Body:
     """POST .../{number}/comment: whoever sees the repository and has a write token."""
-    author = caller.require_role().user
     discussions, discussion = _found(caller, request)
+    author = caller.require_role().user
     event = discussions.comment(discussion.number, text=body.get("comment"), author=author)
     return {"newMessage": event_row(event)}
 
