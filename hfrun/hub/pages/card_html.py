@@ -1,7 +1,7 @@
 """A README of anybody's as HTML that does no harm to whom it is shown.
 
     README.md ─► Markdown tokens ─► HTML of known, well nested tags ─► nh3's allow list ─► page
-                 at most so many    (raw_html, card_links)             the last word
+                 at most so many    (raw_html, card_links)             (allow_list)
 
 Nothing on the page leads a browser anywhere by itself: images come from this repository alone,
 and links are followed by hand. What takes too much work is shown as the text that it is.
@@ -12,9 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
-from urllib.parse import unquote
 
-import nh3
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.ruler import RuleOptionsType
@@ -24,6 +22,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from hfrun.hub.metadata import card_metadata
+from hfrun.hub.pages.allow_list import LANGUAGE, cleaned, own_attributes
 from hfrun.hub.pages.card_links import ID_PREFIX, CardPlace
 from hfrun.hub.pages.raw_html import (
     DROPPED_WITH_CONTENT,
@@ -49,33 +48,7 @@ _MAX_HTML_CHARACTERS = 5_000_000
 _MAX_ALT_CHARACTERS = 500
 _MAX_IMAGES = 100
 
-_ADDRESS = re.compile(r"#card-|/(?![/\\])|https?://[^/]|mailto:[^/]", re.IGNORECASE)
-_LANGUAGE = re.compile(r"[A-Za-z0-9+#_.-]{1,30}")
-_WIDTH = re.compile(r"[0-9]{1,4}%?")
 _UNCLOSED = re.compile(r"\ufeff?---[ \t]*\n[A-Za-z_]+:")
-_COUNT = re.compile(r"[0-9]{1,9}")
-_SPAN = re.compile(r"[0-9]{1,2}")
-_ALIGN = re.compile(r"left|center|right")
-_TEXT = re.compile(r".{0,500}", re.DOTALL)
-_ALIGNED = {"align": _ALIGN}
-_CELL = {"align": _ALIGN, "colspan": _SPAN, "rowspan": _SPAN}
-# What a card may say itself; links, sources, ids and classes are set here and nowhere else.
-_OWN_ATTRIBUTES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
-    "a": {"title": _TEXT},
-    "abbr": {"title": _TEXT},
-    "details": {"open": re.compile(r".{0,10}")},
-    "img": {"align": _ALIGN, "alt": _TEXT, "height": _WIDTH, "title": _TEXT, "width": _WIDTH},
-    "ol": {"start": _COUNT},
-    "td": _CELL,
-    "th": _CELL,
-    **dict.fromkeys(("div", "h1", "h2", "h3", "h4", "h5", "h6", "p", "table", "tr"), _ALIGNED),
-}
-_SET_HERE = {"a": {"href"}, "img": {"src", "loading"}, "code": {"class"},
-             **{f"h{level}": {"id"} for level in range(1, 7)}}  # fmt: skip
-_ATTRIBUTES = {
-    tag: {*_OWN_ATTRIBUTES.get(tag, ()), *_SET_HERE.get(tag, ())}
-    for tag in {*_OWN_ATTRIBUTES, *_SET_HERE}
-}
 
 
 class _TooMuchError(Exception):
@@ -106,7 +79,7 @@ def card_html(
         return _plain(body)
     card = _Card(CardPlace(address=repo_address, revision=revision), shows_image)
     try:
-        return _cleaned(_rendered(body, card), card.place)
+        return cleaned(_rendered(body, card), card.place)
     except (_TooMuchError, RecursionError):
         return _plain(body)
 
@@ -199,7 +172,7 @@ def _count_block(state: StateBlock, line: int, end_line: int, silent: bool) -> b
     if not silent:
         card.columns = cells
     # A row of a table is as wide as its first, however short it is written.
-    card.work(max(cells, card.columns) + (1 if silent else _BLOCK_TOKENS))
+    card.work(2 * max(cells, card.columns) + (1 if silent else _BLOCK_TOKENS))
     return False
 
 
@@ -235,8 +208,7 @@ def _html(piece: Tag | str, card: _Card) -> str:
         return ""
     if piece.closes:
         return card.tags.closed(name)
-    rules = _OWN_ATTRIBUTES.get(name, {})
-    own = {k: v for k, v in piece.attributes.items() if k in rules and rules[k].fullmatch(v)}
+    own = own_attributes(name, piece.attributes)
     if name == "img":
         return card.image(piece.attributes.get("src", ""), piece.attributes.get("alt", ""), own)
     if name == "a":
@@ -319,7 +291,7 @@ class _Renderer(RendererHTML):
     def fence(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
         """A block of code, with its language where it is a plain word."""
         language = (tokens[idx].info.split() or [""])[0]
-        known = {"class": f"language-{language}"} if _LANGUAGE.fullmatch(language) else {}
+        known = {"class": f"language-{language}"} if LANGUAGE.fullmatch(language) else {}
         return f"<pre>{opening('code', known)}{escape(tokens[idx].content)}</code></pre>\n"
 
     def th_open(self, tokens: Sequence[Token], idx: int, options: Any, env: Any) -> str:
@@ -346,38 +318,3 @@ _PARSER = _parser()
 def _rendered(body: str, card: _Card) -> str:
     html = str(_PARSER.render(body, {"card": card}))
     return html + card.tags.closed_to(0)
-
-
-# Cleaning
-
-
-def _cleaned(html: str, place: CardPlace) -> str:
-    """The last word: an allow list of elements, attributes and addresses, applied by nh3."""
-
-    def kept(tag: str, attribute: str, value: str) -> str | None:
-        return value if _is_allowed(tag, attribute, value, place) else None
-
-    return nh3.clean(
-        html,
-        tags=set(TAGS),
-        clean_content_tags=set(DROPPED_WITH_CONTENT),
-        attributes=_ATTRIBUTES,
-        attribute_filter=kept,
-        url_schemes={"http", "https", "mailto"},
-        link_rel="nofollow noopener noreferrer",
-    )
-
-
-def _is_allowed(tag: str, attribute: str, value: str, place: CardPlace) -> bool:
-    own = _OWN_ATTRIBUTES.get(tag, {}).get(attribute)
-    if own is not None:
-        return own.fullmatch(value) is not None
-    if attribute == "href":
-        return _ADDRESS.match(value) is not None
-    if attribute == "src":
-        return value.startswith(place.image_prefix) and ".." not in unquote(value).split("/")
-    if attribute == "class":
-        return value.startswith("language-") and _LANGUAGE.fullmatch(value[9:]) is not None
-    if attribute == "id":
-        return value.startswith(ID_PREFIX)
-    return attribute in ("loading", "rel")

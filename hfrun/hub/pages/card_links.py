@@ -67,6 +67,11 @@ class CardPlace:
         """The address that serves a file of the repository."""
         return f"{self.image_prefix}{quote(path)}"
 
+    def holds(self, address: str) -> bool:
+        """Whether this is ``image_address`` of a path, and not one that climbs out of it."""
+        inside = unquote(address.removeprefix(self.image_prefix))
+        return _path(inside) is not None and self.image_address(inside) == address
+
     @property
     def image_prefix(self) -> str:
         """What the address of every image of the card begins with."""
