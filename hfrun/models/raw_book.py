@@ -160,7 +160,7 @@ def _column(name: str, raw: Any, market: BookMeta) -> npt.NDArray[Any]:
         )
     is_size = "size" in name
     if values.dtype.kind not in ("iuf" if is_size else "iu"):
-        first = f", first {values[0]!r}" if values.size else ""
+        first = f", first {values[:1].tolist()[0]!r}" if values.size else ""
         raise DataError(f"{name} is {values.dtype}{first}; {_remedy(name, values, market)}")
     if not is_size and values.size and int(values.max()) > np.iinfo(np.int64).max:
         raise DataError(f"{name} has {values.max()}; needs int64")
