@@ -203,6 +203,11 @@ def test_refs_name_the_pull_requests_and_datasets_and_spaces_have_them_too(
         opened = api.get_discussion_details(repo, 1, repo_type=kind)
         assert commit.pr_url == opened.url == f"{hub.endpoint}/{kind}s/{repo}/discussions/1"
         assert (opened.repo_id, opened.repo_type) == (repo, kind)
+        refs = api.list_repo_refs(repo, repo_type=kind, include_pull_requests=True)
+        assert refs.pull_requests is not None
+        assert [(ref.ref, ref.target_commit) for ref in refs.pull_requests] == [
+            ("refs/pr/1", commit.oid)
+        ]
 
 
 def test_files_that_both_sides_changed_are_in_conflict_until_they_are_alike(
@@ -361,6 +366,30 @@ def test_a_private_repository_has_no_discussions_for_others(hub: HubUnderTest) -
         with pytest.raises(RepositoryNotFoundError):
             call()
     assert len(list(alice.get_repo_discussions(repo))) == 1
+
+
+def test_who_was_not_let_into_a_gated_repository_may_talk_but_sees_no_diff(
+    hub: HubUnderTest, repo: str
+) -> None:
+    alice, bob = hub.api(), hub.api(hub.bob)
+    number = proposed(alice, repo, add("secret.txt", b"a secret\n"))
+    alice.update_repo_settings(repo, gated="manual")
+    shown = alice.get_discussion_details(repo, number)
+    assert shown.diff is not None
+    assert "+a secret\n" in shown.diff
+    for api in (bob, hub.anonymous()):
+        details = api.get_discussion_details(repo, number)
+        assert (details.diff, details.title) == (None, shown.title)
+    assert bob.create_discussion(repo, title="May I read it?").num == 2
+    bob.comment_discussion(repo, number, "May I?")
+    for call in (
+        lambda: bob.create_pull_request(repo, title="Let me write"),
+        lambda: proposed(bob, repo),
+        lambda: bob.merge_pull_request(repo, number),
+    ):
+        with pytest.raises(HfHubHTTPError) as refused:
+            call()
+        assert refused.value.response.status_code == 403
 
 
 def test_unknown_numbers_and_bad_texts_are_refused_in_words(hub: HubUnderTest, repo: str) -> None:
