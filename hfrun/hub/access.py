@@ -80,10 +80,11 @@ class Caller:
             token = _session_token(hub, request) if reads else None
             if token is None and not hub.accounts.anonymous_read:
                 raise _nobody_without_token(request)
-            return cls(hub=hub, token=token)
-        token = hub.accounts.who(value.strip()) if scheme.lower() == "bearer" else None
-        if token is None:
-            raise BadTokenError()
+        else:
+            token = hub.accounts.who(value.strip()) if scheme.lower() == "bearer" else None
+            if token is None:
+                raise BadTokenError()
+        request.state.user = None if token is None else token.user  # for the access log
         return cls(hub=hub, token=token)
 
     def repository(self, request: Request) -> Repository:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hfrun.hub.account_commands import add_account_commands, add_command, print_rows
+from hfrun.hub.maintenance.commands import add_commands as add_maintenance_commands
 from hfrun.hub.names import KINDS
 from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
@@ -28,6 +29,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     _add_serve_options(add_command(commands, "serve", _serve, "serve a folder until interrupted"))
     command = add_command(commands, "ls", _list, "list the repositories")
     command.add_argument("--json", action="store_true", help="print JSON")
+    add_maintenance_commands(commands)
     add_account_commands(commands)
 
 
@@ -55,6 +57,13 @@ def _add_serve_options(command: argparse.ArgumentParser) -> None:
         help="largest file inside a commit, for clients that insist on Xet; default: %(default)g",
     )
     command.add_argument(
+        "--patience",
+        type=_amount,
+        default=USUAL.patience_seconds,
+        metavar="SECONDS",
+        help="how long a client may stand still; default: %(default)g",
+    )
+    command.add_argument(
         "--access-log", type=Path, metavar="FILE", help="write a line for every request to it"
     )
 
@@ -71,6 +80,7 @@ def _serve(args: argparse.Namespace) -> int:
         anonymous_read=args.anonymous_read,
         regular_max_bytes=round(args.regular_max_mb * _MB),
         max_upload_bytes=round(args.max_upload_gb * _GB),
+        patience_seconds=args.patience,
         access_log=args.access_log,
     )
     serve(args.root, args.host, args.port, options)

@@ -16,12 +16,15 @@ class ServerOptions:
         regular_max_bytes: how large a file may travel inside a commit, for clients that would
             send large files to a Xet storage.
         max_upload_bytes: how large one uploaded file may be.
+        patience_seconds: how long a client may take for the head of a request, and stand still in
+            its body or in taking an answer.
         access_log: the file that every request gets a line in; None writes no log.
     """
 
     anonymous_read: bool | None = None
     regular_max_bytes: int = 100_000_000
     max_upload_bytes: int = 100_000_000_000
+    patience_seconds: float = 30.0
     access_log: Path | None = None
 
 

@@ -20,6 +20,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 _READY = "hub ready at "
 _STOP_SECONDS = 10.0
+_MOST_CONNECTIONS = 1000  # further ones are answered 503; each takes a file descriptor or two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def serve(
         import uvicorn
 
         from hfrun.hub.server import create_app
+        from hfrun.hub.slow_clients import patient
     except ModuleNotFoundError as missing:
         raise HubError(
             f"got no package {missing.name}; serving a hub needs it: pip install 'hfrun[hub]'"
@@ -64,7 +66,14 @@ def serve(
             f"hfrun hub token create USER --root {root}"
         )
     with _listening(family, address) as listener:
-        config = uvicorn.Config(create_app(root, options), log_level="warning", access_log=False)
+        config = uvicorn.Config(
+            create_app(root, options),
+            http=patient(options.patience_seconds),
+            ws="none",
+            limit_concurrency=_MOST_CONNECTIONS,
+            log_level="warning",
+            access_log=False,
+        )
         shown = f"[{host}]" if ":" in host else host
         # The socket listens already: a client that connects now waits until the loop runs.
         print(f"{_READY}http://{shown}:{listener.getsockname()[1]} serving {root}", flush=True)

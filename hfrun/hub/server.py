@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hfrun.hub.access import Hub
+from hfrun.hub.access_log import AccessLog, prepared_log
 from hfrun.hub.messages import (
     disconnected_answer,
     http_exception_answer,
@@ -109,7 +110,11 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
     routes = [route for module in modules for route in module.ROUTES]
     app = Starlette(
         routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE, *pages.ROUTES],
-        middleware=[Middleware(RequestId), Middleware(RawPath)],
+        middleware=[
+            Middleware(RequestId),
+            Middleware(AccessLog, file=prepared_log(options.access_log)),
+            Middleware(RawPath),
+        ],
         exception_handlers={
             RefusalError: refusal_answer,
             HTTPException: http_exception_answer,

@@ -1,0 +1,146 @@
+"""A server that others reach: slow clients, endless heads, and a log without secrets."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hfrun.hub.serve import running_hub
+from hfrun.hub.slow_clients import HEAD_MAX_BYTES
+from hfrun.hub.tokens import create_token
+from tests.hfrun.hub.conftest import HubUnderTest
+
+PATIENCE = 0.3
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HubUnderTest, Path]]:
+    """A hub that waits a third of a second, and its log."""
+    root = tmp_path_factory.mktemp("impatient")
+    log = root.parent / f"{root.name}-log" / "access.jsonl"
+    token = create_token(root, "alice")
+    options = ("--patience", str(PATIENCE), "--access-log", str(log))
+    with running_hub(root, arguments=options) as hub:
+        yield (
+            HubUnderTest(endpoint=hub.endpoint, root=root, alice=token, alice_reads="", bob=""),
+            log,
+        )
+
+
+def connected(hub: HubUnderTest) -> socket.socket:
+    host, _, port = hub.endpoint.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def drip(connection: socket.socket, data: bytes) -> bytes:
+    """Send a byte at a time until the server has enough of it; what it then said."""
+    try:
+        for i in range(len(data)):
+            connection.sendall(data[i : i + 1])
+            time.sleep(PATIENCE / 10)
+    except OSError:
+        pass
+    try:
+        return connection.recv(1000)
+    except ConnectionResetError:
+        return b""
+
+
+def test_a_head_that_never_ends_is_cut_off(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    with connected(hub) as connection:
+        assert drip(connection, b"GET / HTTP/1.1\r\n" + b"x" * 500).startswith(b"HTTP/1.1 408 ")
+    with connected(hub) as connection:  # line ends alone are no head either
+        assert drip(connection, b"\r\n" * 300).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_without_bound_is_refused(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    with connected(hub) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX-A: ")
+        answer = b""
+        for _ in range(2 * HEAD_MAX_BYTES // 8192):
+            try:
+                connection.sendall(b"a" * 8192)
+            except OSError:
+                break
+        try:
+            answer = connection.recv(100)
+        except ConnectionResetError:  # it had sent more than was read
+            return
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_that_stands_still_is_cut_off_and_leaves_nothing(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, _ = impatient
+    hub.api().create_repo("alice/slow", exist_ok=True)
+    before = sorted((hub.root / "incoming").iterdir())
+    with connected(hub) as connection:
+        connection.sendall(
+            b"POST /api/models/alice/slow/commit/main HTTP/1.1\r\nHost: x\r\n"
+            b"Authorization: Bearer " + hub.alice.encode() + b"\r\nContent-Length: 1000\r\n\r\n"
+        )
+        assert drip(connection, b"x" * 900) == b""
+    assert sorted((hub.root / "incoming").iterdir()) == before
+    assert len(hub.api().list_repo_commits("alice/slow")) == 1
+
+
+def test_an_answer_that_nobody_takes_is_given_up(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, log = impatient
+    repo = hub.api().create_repo("alice/untaken", exist_ok=True).repo_id
+    content = b"0123456789" * 800_000
+    hub.api().upload_file(path_or_fileobj=content, path_in_repo="a.txt", repo_id=repo)
+    address = f"/{repo}/resolve/main/a.txt"
+    with connected(hub) as connection:
+        connection.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert row_of(log, address)["sent"] < len(content)  # the note of having given up
+
+
+def test_who_is_slow_but_steady_is_served(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    repo = hub.api().create_repo("alice/steady", exist_ok=True).repo_id
+    line = json.dumps({"key": "header", "value": {"summary": "steady"}}).encode()
+    body = line + b" " * 50_000
+    with connected(hub) as connection:
+        connection.sendall(
+            f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"Authorization: Bearer {hub.alice}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        )
+        for start in range(0, len(body), 4096):  # several times the patience altogether
+            connection.sendall(body[start : start + 4096])
+            time.sleep(PATIENCE / 3)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert hub.api().list_repo_commits(repo)[0].title == "steady"
+
+
+def row_of(log: Path, path: str) -> dict:
+    """The line of a request, which is written when its answer has ended."""
+    while True:
+        rows = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+        found = [row for row in rows if row["path"] == path]
+        if found:
+            return found[-1]
+        time.sleep(PATIENCE / 10)
+
+
+def test_the_log_tells_who_asked_for_what_and_holds_no_secret(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, log = impatient
+    secret = "hf_" + "s" * 30
+    hub.request("GET", f"/api/whoami-v2?token={secret}", token=hub.alice)
+    hub.request("GET", "/api/models/alice/%0a%22x?q=1", token=secret)
+    known, unknown = (row_of(log, path) for path in ("/api/whoami-v2", "/api/models/alice/%0a%22x"))
+    assert (known["user"], known["method"], known["path"]) == ("alice", "GET", "/api/whoami-v2")
+    assert (known["status"], known["client"], known["sent"] > 100) == (200, "127.0.0.1", True)
+    assert (unknown["user"], unknown["status"]) == (None, 401)
+    text = log.read_text("utf-8")
+    assert hub.alice not in text
+    assert secret not in text
+    assert "signature" not in text
+    assert log.stat().st_mode & 0o777 == 0o600
