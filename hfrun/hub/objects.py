@@ -3,17 +3,24 @@
 import hashlib
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cachetools import LRUCache
+
 from hfrun.hub.disk import exclusive, make_folder, shared, sync_folder
 from hfrun.hub.refusals import BadRequestError, TooLargeError
 
 ABANDONED_AFTER_SECONDS = 24 * 3600.0  # longer than any upload address lives
+_PIECE_BYTES = 1 << 20
 _WRITE_BACK_BYTES = 8 << 20  # so much lies in memory before the disk is asked to begin with it
+
+_blob_ids: LRUCache[str, str] = LRUCache(100_000)
+_blob_ids_lock = threading.Lock()
 
 
 class ObjectWriter:
@@ -42,7 +49,9 @@ class ObjectWriter:
         """Add bytes; TooLargeError as soon as there are more than were announced."""
         self._size += len(chunk)
         if self._size > self._max_bytes:
-            raise TooLargeError(f"got more than the {self._max_bytes} bytes that were announced")
+            raise TooLargeError(
+                f"got more than the {self._max_bytes} bytes that were announced or are allowed"
+            )
         self._hash.update(chunk)
         rest = memoryview(chunk)
         while rest:
@@ -50,10 +59,15 @@ class ObjectWriter:
         if self._size - self._written_back >= _WRITE_BACK_BYTES:
             self._write_back()
 
-    def finish(self, expected_sha256: str) -> None:
-        """Store the object; BadRequestError if it is not the one that was announced."""
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    def finish(self, expected_sha256: str | None = None) -> str:
+        """Store the object and return its SHA-256; BadRequestError if another was announced."""
         digest = self._hash.hexdigest()
-        if digest != expected_sha256:
+        if expected_sha256 not in (None, digest):
             raise BadRequestError(f"got an object with sha256 {digest}, not {expected_sha256}")
         os.fchmod(self._file.fileno(), 0o444)
         os.fsync(self._file.fileno())
@@ -61,6 +75,7 @@ class ObjectWriter:
         make_folder(final.parent)
         self._partial.replace(final)
         sync_folder(final.parent)
+        return digest
 
     def _write_back(self) -> None:
         """Let the disk begin while more bytes arrive, so that the fsync at the end waits less.
@@ -139,6 +154,21 @@ class ObjectStore:
                 writer.write(data)
                 writer.finish(digest)
         return digest
+
+    def git_blob_id(self, sha256: str) -> str:
+        """Git's id of a stored object's bytes; computed once, by reading them all."""
+        with _blob_ids_lock:
+            known = _blob_ids.get(sha256)
+        if known is not None:
+            return known
+        path = self.path(sha256)
+        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+        with _blob_ids_lock:
+            _blob_ids[sha256] = digest.hexdigest()
+        return digest.hexdigest()
 
     def sweep_abandoned(self) -> None:
         """Remove what killed servers left in ``incoming``; running uploads are younger."""

@@ -1,9 +1,13 @@
-"""Which files travel as large files (LFS): by the repository's .gitattributes, or by size."""
+"""Which files are kept as large files (LFS), and which of those may travel inside a commit."""
 
 import re
-from functools import lru_cache
+from collections.abc import Sequence
 
-# Above this, a file inside the JSON of a commit would have to be held in memory.
+from hfrun.hub.objects import ObjectStore
+from hfrun.hub.path_rules import RULES_MAX_BYTES, PathRules
+from hfrun.hub.tree import Tree
+
+# Git itself would hold the file; above this it is a large one whatever .gitattributes says.
 REGULAR_MAX_BYTES = 10_000_000
 
 # Formats whose files are binary and often large; the first commit of a repository lists them.
@@ -18,39 +22,40 @@ _LARGE_PATTERNS = (
 
 GITATTRIBUTES = "".join(f"{p} filter=lfs diff=lfs merge=lfs -text\n" for p in _LARGE_PATTERNS)
 
-_WILDCARD = re.compile(r"\*\*/|\*\*|\*|\?")
-_TRANSLATED = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-_MAX_WILDCARDS = 6  # more could make one match take exponential time; such a line is ignored
+
+def rules_of(objects: ObjectStore, tree: Tree, *, gitignore: str | None = None) -> PathRules:
+    """The rules that a revision's own .gitattributes and .gitignore files set for its paths.
+
+    Args:
+        gitignore: stands in for the .gitignore of the root.
+    """
+
+    def read(path: str) -> str:
+        entry = tree.get(path)
+        if entry is None or entry.size > RULES_MAX_BYTES:
+            return ""
+        return objects.path(entry.sha256).read_text("utf-8", "replace")
+
+    return PathRules(read, gitignore=gitignore)
 
 
-def is_large(path: str, size: int, gitattributes: str) -> bool:
-    """Whether a file goes the LFS way; the last line that speaks of it wins, as in git."""
-    large = size > REGULAR_MAX_BYTES
-    if size == 0 or large:
-        return large
-    for pattern, whole_path, lfs in _filter_lines(gitattributes):
-        if pattern.fullmatch(path if whole_path else path.rpartition("/")[2]):
-            large = lfs
-    return large
+def is_large(path: str, size: int, rules: PathRules) -> bool:
+    """Whether a file is kept as a large one; an empty one never is: clients send it as regular."""
+    return size > REGULAR_MAX_BYTES or (size > 0 and rules.is_lfs(path))
 
 
-@lru_cache(maxsize=64)
-def _filter_lines(gitattributes: str) -> list[tuple[re.Pattern[str], bool, bool]]:
-    """Per line: the pattern, whether it is for whole paths, and whether it means LFS."""
-    lines = []
-    for line in gitattributes.splitlines():
-        pattern, *attributes = line.split() or [""]
-        filters = [a for a in attributes if a.lstrip("-!").partition("=")[0] == "filter"]
-        wildcards = len(_WILDCARD.findall(pattern))
-        if filters and not pattern.startswith("#") and wildcards <= _MAX_WILDCARDS:
-            lfs = filters[-1] == "filter=lfs"
-            lines.append((_compiled(pattern.lstrip("/")), "/" in pattern, lfs))
-    return lines
+def travels_in_commit(sizes: Sequence[int], *, regular_max_bytes: int) -> list[bool]:
+    """Which large files are sent inside the commit although they are kept as large ones.
 
+    Clients that have the package hf_xet send every other large file to a storage that this hub
+    does not have. The small ones go first, until all of them together are twice the limit of one:
+    a client holds what it commits in memory, several times over.
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts, end = [], 0
-    for match in _WILDCARD.finditer(pattern):
-        parts += [re.escape(pattern[end : match.start()]), _TRANSLATED[match.group()]]
-        end = match.end()
-    return re.compile("".join([*parts, re.escape(pattern[end:])]))
+    >>> travels_in_commit([90, 100, 30, 101], regular_max_bytes=100)
+    [True, False, True, False]
+    """
+    chosen, together = [False] * len(sizes), 0
+    for i in sorted(range(len(sizes)), key=sizes.__getitem__):
+        together += sizes[i]
+        chosen[i] = sizes[i] <= regular_max_bytes and together <= 2 * regular_max_bytes
+    return chosen

@@ -1,4 +1,7 @@
-"""How each file of a coming commit should travel, and what is there now."""
+"""How each file of a coming commit should travel, what is there now, and what is left out."""
+
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -9,44 +12,101 @@ from hfrun.hub.access import Caller
 from hfrun.hub.commit_lines import field_of
 from hfrun.hub.messages import read_json, segment
 from hfrun.hub.names import checked_path
+from hfrun.hub.path_rules import RULES_MAX_BYTES, PathRules
+from hfrun.hub.refusals import BadRequestError, TooLargeError
 from hfrun.hub.repository import Repository
 from hfrun.hub.tree import Entry
-from hfrun.hub.upload_mode import is_large
+from hfrun.hub.upload_mode import is_large, rules_of, travels_in_commit
 
-GITATTRIBUTES_MAX_BYTES = 100_000  # it is matched against every file
+MAX_FILES = 1000  # huggingface_hub asks about 256 at a time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One file that a client is about to commit."""
+
+    path: str
+    size: int
 
 
 async def preupload(request: Request) -> Response:
-    """POST /api/T/R/preupload/{rev}: regular or lfs for each file, and what is there now."""
+    """POST /api/T/R/preupload/{rev}?create_pr=: regular or lfs for each file."""
     caller = Caller.of(request)
-    files = (await read_json(request)).get("files")
-    return await run_in_threadpool(_preupload, caller, request, files)
+    return await run_in_threadpool(_preupload, caller, request, await read_json(request))
 
 
-def _preupload(caller: Caller, request: Request, files: object) -> Response:
+def _preupload(caller: Caller, request: Request, body: dict[str, Any]) -> Response:
     repository = caller.contributor(request)
-    commit = repository.commit(repository.resolve(segment(request, "revision")))
-    tree = repository.tree(commit)
-    rules = _gitattributes(repository, tree.get(".gitattributes"))
-    answers = []
-    for file in files if isinstance(files, list) else []:
+    files, gitignore = _files(body.get("files")), _gitignore(body.get("gitIgnore"))
+    for file in files:
+        if file.size > caller.hub.options.max_upload_bytes:
+            raise TooLargeError(
+                f"got {file.path!r} of {file.size} bytes; this hub takes files of at most "
+                f"{caller.hub.options.max_upload_bytes} (hfrun hub serve --max-upload-bytes)"
+            )
+    tree = repository.tree(repository.commit(repository.resolve(segment(request, "revision"))))
+    rules = rules_of(repository.objects, tree, gitignore=gitignore)
+    apart = _apart(files, rules, caller.hub.options.regular_max_bytes)
+    return JSONResponse(
+        {
+            "files": [
+                {
+                    "path": file.path,
+                    "uploadMode": "lfs" if lfs else "regular",
+                    "shouldIgnore": rules.is_ignored(file.path),
+                    "oid": _oid(repository, tree.get(file.path), file.size, lfs=lfs),
+                }
+                for file, lfs in zip(files, apart, strict=True)
+            ]
+        }
+    )
+
+
+def _apart(files: list[Asked], rules: PathRules, regular_max_bytes: int) -> list[bool]:
+    """Whether each file is uploaded apart from its commit."""
+    large = [is_large(file.path, file.size, rules) for file in files]
+    sizes = [file.size for file, is_one in zip(files, large, strict=True) if is_one]
+    inside = iter(travels_in_commit(sizes, regular_max_bytes=regular_max_bytes))
+    return [is_one and not next(inside) for is_one in large]
+
+
+def _oid(repository: Repository, present: Entry | None, size: int, *, lfs: bool) -> str | None:
+    """The id of what is there that the client compares with its own file, to skip it.
+
+    A client takes SHA-256 of a file that it would upload apart, and git's id of any other. Where
+    the size differs, the file is another one, and no id needs to be computed to know that.
+    """
+    if present is None:
+        return None
+    if lfs:
+        return present.sha256
+    if present.lfs and present.size == size:
+        return repository.objects.git_blob_id(present.sha256)
+    return present.oid
+
+
+def _files(files: object) -> list[Asked]:
+    if not isinstance(files, list):
+        raise BadRequestError("got no list of files")
+    if len(files) > MAX_FILES:
+        raise TooLargeError(f"got {len(files)} files; ask about at most {MAX_FILES} at a time")
+    asked = []
+    for file in files:
         path, size = checked_path(field_of(file, "path", str)), field_of(file, "size", int)
-        present = tree.get(path)
-        answers.append(
-            {
-                "path": path,
-                "uploadMode": "lfs" if is_large(path, size, rules) else "regular",
-                "shouldIgnore": False,
-                "oid": present.etag if present else None,
-            }
+        if size < 0 or isinstance(size, bool):
+            raise BadRequestError(f"got {path!r} of {size} bytes; needed is a number from 0")
+        asked.append(Asked(path=path, size=size))
+    return asked
+
+
+def _gitignore(text: object) -> str | None:
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) > RULES_MAX_BYTES:
+        raise BadRequestError(
+            f"got a gitIgnore that is no text of at most {RULES_MAX_BYTES} characters"
         )
-    return JSONResponse({"files": answers})
-
-
-def _gitattributes(repository: Repository, entry: Entry | None) -> str:
-    if entry is None or entry.size > GITATTRIBUTES_MAX_BYTES:
-        return ""
-    return repository.content(entry).read_text("utf-8", "replace")
+    return text
 
 
 ROUTES = [

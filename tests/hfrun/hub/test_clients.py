@@ -404,15 +404,3 @@ def test_a_card_that_the_client_writes_is_read_back(hub: HubUnderTest, repo: str
     info = hub.api().model_info(repo)
     assert info.card_data.license == "apache-2.0"
     assert info.tags == ["order-book", "license:apache-2.0"]
-
-
-def test_the_repositorys_gitattributes_decide_what_is_large(hub: HubUnderTest, repo: str) -> None:
-    api = hub.api()
-    rules = b"*.csv filter=lfs diff=lfs merge=lfs -text\nsmall/** -filter\n"
-    api.upload_file(path_or_fileobj=rules, path_in_repo=".gitattributes", repo_id=repo)
-    asked = {
-        "files": [{"path": p, "size": 3, "sample": ""} for p in ("a.csv", "small/a.csv", "a.bin")]
-    }
-    answer = hub.request("POST", f"/api/models/{repo}/preupload/main", body=asked, token=hub.alice)
-    modes = {file["path"]: file["uploadMode"] for file in answer.json()["files"]}
-    assert modes == {"a.csv": "lfs", "small/a.csv": "regular", "a.bin": "regular"}

@@ -21,7 +21,6 @@ from hfrun.hub.refusals import BadPathError, RepoNotFoundError, StaleParentError
 from hfrun.hub.repository import Repository
 from hfrun.hub.store import HubStore, open_root
 from hfrun.hub.tree import Delete, Put, changed, folder_ids, lfs_entry, regular_entry
-from hfrun.hub.upload_mode import GITATTRIBUTES, REGULAR_MAX_BYTES, is_large
 from tests.hfrun.hub import committer
 
 ROLES = ("AUTHOR", "COMMITTER")
@@ -253,32 +252,3 @@ def test_ref_names_are_those_that_git_accepts(name: str) -> None:
     checked = subprocess.run(["git", "check-ref-format", f"refs/tags/{name}"], check=False)
     # "@" is legal below refs/tags/ but means HEAD wherever a revision is read.
     assert is_ref_name(name) == (checked.returncode == 0 and name != "@")
-
-
-def test_large_files_are_those_of_the_default_patterns_or_of_their_size() -> None:
-    large = ["m.safetensors", "a/b/c.PT".lower(), "x.tar.gz", "saved_model/1/variables",
-             "events.tfevents.1"]  # fmt: skip
-    regular = ["config.json", "README.md", "safetensors", "m.safetensors.index.json"]
-    assert [is_large(path, 5, GITATTRIBUTES) for path in large] == [True] * len(large)
-    assert [is_large(path, 5, GITATTRIBUTES) for path in regular] == [False] * len(regular)
-    assert is_large("config.json", REGULAR_MAX_BYTES + 1, GITATTRIBUTES)
-    assert not is_large("m.safetensors", 0, GITATTRIBUTES)  # clients send empty files as regular
-
-
-@pytest.mark.parametrize(
-    ("rules", "path", "large"),
-    [
-        ("*.x filter=lfs", "a/b.x", True),
-        ("/a/*.x filter=lfs", "a/b.x", True),
-        ("a/*.x filter=lfs", "a/c/b.x", False),
-        ("a/** filter=lfs", "a/c/b.x", True),
-        ("**/b.? filter=lfs", "b.x", True),
-        ("*.x filter=lfs\n*.x !filter", "b.x", False),
-        ("# *.x filter=lfs", "b.x", False),
-        ("*.x text", "b.x", False),
-        ("*a*a*a*a*a*a*a*a filter=lfs", "a" * 60, False),  # too many wildcards to be matched
-        ("", "b.x", False),
-    ],
-)
-def test_patterns_of_gitattributes_match_as_in_git(rules: str, path: str, large: bool) -> None:
-    assert is_large(path, 5, rules) is large
