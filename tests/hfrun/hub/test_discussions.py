@@ -334,6 +334,25 @@ def test_nothing_to_merge_no_branch_and_a_lost_base_are_said_so(model: Repositor
         discussions.merge(number, author="alice")
 
 
+def test_a_squashed_pull_request_and_a_squashed_branch_can_still_be_merged(
+    model: Repository,
+) -> None:
+    number = propose(model, "a.txt")
+    push(model, number, "b.txt")
+    for kind, name, ref in (("pr", "1", "refs/pr/1"), ("heads", "main", "main")):
+        tree = model.tree(model.commit(model.head(ref)))
+        squashed = model.write_commit(
+            parent=None, title=f"Squash {ref}", message="", author="alice", tree=tree
+        )
+        model.set_ref(kind, name, squashed.id)
+    shown = [event.commit_title for event in Discussions(model).get(number).events]
+    assert shown == ["Add a.txt", "Push b.txt", "Squash refs/pr/1"]
+    assert [change.path for change in Discussions(model).diff(number)] == ["a.txt", "b.txt"]
+    Discussions(model).merge(number, author="alice")
+    assert files(model) == {"a.txt", "b.txt"}
+    assert titles(model) == ["Add a.txt (#1)", "Squash main"]
+
+
 def test_a_refused_commit_opens_nothing_and_leaves_no_ref(model: Repository) -> None:
     with pytest.raises(EntryNotFoundError):
         Discussions(model).open_with_commit(
@@ -424,7 +443,7 @@ CONTENTS = st.builds(
 PAIRS = st.tuples(CONTENTS | st.none(), CONTENTS | st.none())
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(pairs=st.lists(PAIRS, min_size=40, max_size=40))
 def test_git_applies_a_diff_and_gets_the_files(
     tmp_path_factory: pytest.TempPathFactory, pairs: list[tuple[str | None, str | None]]

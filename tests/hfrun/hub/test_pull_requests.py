@@ -450,7 +450,7 @@ RESOURCES = st.sampled_from(["", "/1/comment", "/1/title", "/1/status", "/2/stat
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     resource=RESOURCES,
@@ -468,6 +468,48 @@ def test_no_body_and_no_query_is_a_server_error(
     listed = hub.request("GET", f"/api/models/{any_repo}/discussions?p={quote(query)}")
     assert listed.status in (200, 400)
     assert hub.request("GET", f"/api/models/{any_repo}/discussions/1?diff=1").status == 200
+
+
+LINE = st.fixed_dictionaries(
+    {
+        "key": st.sampled_from(["header", "file", "lfsFile", "deletedFile", "deletedFolder"])
+        | JSON,
+        "value": st.dictionaries(
+            st.sampled_from(["path", "content", "oid", "summary", "description", "parentCommit"]),
+            st.sampled_from(["a.txt", "YQ==", "main", "0" * 64, "a" * 7]) | JSON,
+        )
+        | JSON,
+    }
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    first=st.dictionaries(st.sampled_from(["summary", "description", "parentCommit"]), JSON),
+    lines=st.lists(LINE | JSON, max_size=3),
+    revision=st.sampled_from(["main", "refs%2Fpr%2F1", "refs%2Fpr%2F2", "refs%2Fpr%2Fx%00"]),
+    create_pr=st.booleans(),
+)
+def test_no_body_of_a_commit_is_a_server_error(
+    hub: HubUnderTest,
+    any_repo: str,
+    first: dict[str, Any],
+    lines: list[Any],
+    revision: str,
+    create_pr: bool,
+) -> None:
+    sent = [{"key": "header", "value": first}, *lines]
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in sent)
+    target = f"/api/models/{any_repo}/commit/{revision}" + ("?create_pr=1" if create_pr else "")
+    posted = hub.request("POST", target, body=body, token=hub.bob)
+    assert posted.status < 500, (target, body, posted.body)
+    if posted.status == 200:  # bob is a stranger here: he can only have opened a pull request
+        assert create_pr
+        number = posted.json()["pullRequestNum"]
+        details = hub.request("GET", f"/api/models/{any_repo}/discussions/{number}?diff=1")
+        assert details.json()["author"]["name"] == "bob"
 
 
 @pytest.fixture
