@@ -99,6 +99,16 @@ class HubStore:
                     yield repository
                     break
 
+    def follow(self, named: RepoId) -> Repository:
+        """The repository of that id, else the latest that has left it; or RepoNotFoundError."""
+        names = named.kind, named.namespace, named.name
+        try:
+            return self.find(*names)
+        except RepoNotFoundError:
+            for repository in self.successors(*names):
+                return repository
+            raise
+
     def create(self, repo_id: RepoId, *, private: bool, author: str, sdk: str | None) -> Repository:
         """Make a repository with its first commit; it appears whole or not at all.
 

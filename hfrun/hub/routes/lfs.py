@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from hfrun.hub.access import Caller, Hub
 from hfrun.hub.messages import endpoint, read_json
-from hfrun.hub.names import is_sha256
+from hfrun.hub.names import RepoId, is_sha256
 from hfrun.hub.receiving import receive_into
 from hfrun.hub.refusals import BadRequestError, ObjectMissingError
 from hfrun.hub.repository import Repository
@@ -63,10 +63,13 @@ async def upload(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     sha256 = request.path_params["sha256"]
     names = request.path_params
-    repository = await run_in_threadpool(
-        hub.store.find, names.get("kind", "models"), names["namespace"], names["name"]
+    named = RepoId(
+        kind=names.get("kind", "models"), namespace=names["namespace"], name=names["name"]
     )
-    size = hub.signer.check(repository.settings.repo_id, sha256, dict(request.query_params))
+    # First: without a permission nobody must hear whether the repository is there.
+    size = hub.signer.check(named, sha256, dict(request.query_params))
+    # Clients cannot send a file a second time, so a name that was left meanwhile is followed here.
+    repository = await run_in_threadpool(hub.store.follow, named)
     with hub.objects.receive(max_bytes=size) as writer:
         await receive_into(writer.write, request)
         await run_in_threadpool(writer.finish, sha256)
