@@ -83,14 +83,14 @@ class LobClassificationPipeline(Pipeline):
         ModelError: the model reads no books, or says not how.
     """
 
-    _load_processor = False
-    _load_image_processor = False
-    _load_video_processor = False
-    _load_tokenizer = False
+    _load_processor = False  # type: ignore[assignment]
+    _load_image_processor = False  # type: ignore[assignment]
+    _load_video_processor = False  # type: ignore[assignment]
+    _load_tokenizer = False  # type: ignore[assignment]
     # Not True: a repository of before has its file under another name, which is looked for below.
     _load_feature_extractor = None
 
-    feature_extractor: LobFeatureExtractor
+    feature_extractor: LobFeatureExtractor  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -205,7 +205,7 @@ def _extractor_of(model: PreTrainedModel) -> LobFeatureExtractor:
             "the model does not say how it reads a book; give "
             "feature_extractor=LobFeatureExtractor.from_pretrained(FOLDER_OR_ID)"
         )
-    commit = getattr(model.config, "_commit_hash", None)
+    commit = getattr(model.config, "_commit_hash", None) or "main"
     try:
         found: LobFeatureExtractor = LobFeatureExtractor.from_pretrained(source, revision=commit)
     except (ModelError, OSError, ValueError) as error:

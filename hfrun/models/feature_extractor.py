@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from hfrun.errors import DataError, ModelError
 

@@ -13,6 +13,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def book_of(raw: RawBook, preprocessing: Preprocessing, *, meta: Meta = None) ->
                 f"got meta beside a {type(raw).__name__}, which says itself what it is of; "
                 "give meta with a table alone"
             )
-        book = raw if isinstance(raw, Book) else read_book(raw, mapped=True)
+        book = raw if isinstance(raw, Book) else read_book(Path(raw), mapped=True)
         check_levels(preprocessing, book)
         return book
     if not isinstance(raw, pd.DataFrame | Mapping):
