@@ -43,6 +43,7 @@ _NEVER_OPENED = frozenset(
     | {".gguf", ".arrow", ".feather", ".wasm", ".so", ".exe", ".pdf", ".mp4", ".mp3", ".wav"}
 )
 
+_BINARY = frozenset({".parquet", ".safetensors"})
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 
 
@@ -66,13 +67,16 @@ def preview(repository: Repository, path: str, entry: Entry) -> Preview:
     if suffix in _IMAGES:
         return _image_preview(repository, entry)
     head = Head(file=repository.content(entry), size=entry.size)
-    reader = _READERS.get(suffix, text_preview)
-    try:
-        return reader(head)
-    except NoPreviewError as error:
-        return no_preview(str(error))
-    except Exception as error:  # a parser of foreign bytes: whatever it met is no page's end
-        return no_preview(f"this file could not be read ({type(error).__name__})")
+    for reader in (_READERS.get(suffix), None if suffix in _BINARY else text_preview):
+        if reader is None:
+            continue
+        try:
+            return reader(head)
+        except NoPreviewError as error:
+            return no_preview(str(error))
+        except Exception:  # a parser of foreign bytes: whatever it met is no page's end
+            continue
+    return no_preview("not shown: it is not what its name says")
 
 
 def text_preview(head: Head) -> Preview:
@@ -81,7 +85,7 @@ def text_preview(head: Head) -> Preview:
     lines = text.split("\n")
     kept = [_cut(line) for line in lines[:MAX_LINES]]
     shown = "\n".join(kept)
-    truncated = not whole or len(lines) > MAX_LINES or len(shown) != len(text)
+    truncated = not whole or shown != text
     note = f"only the beginning of {head.size} bytes is shown" if truncated else ""
     return Preview(kind="text", text=shown, truncated=truncated, note=note)
 

@@ -44,9 +44,10 @@ def no_preview(note: str) -> Preview:
 
 
 def cell(value: str) -> str:
-    """The text of one cell, on one line and cut."""
-    line = " ".join(value[: MAX_CELL_CHARACTERS + 1].split())
-    return line if len(value) <= MAX_CELL_CHARACTERS else line[:MAX_CELL_CHARACTERS] + "…"
+    """The text of one cell, on one line and cut; half a surrogate, which JSON can carry, is not."""
+    plain = value[: MAX_CELL_CHARACTERS + 1].encode("utf-8", "replace").decode()
+    line = " ".join(plain[:MAX_CELL_CHARACTERS].split())
+    return line if len(plain) <= MAX_CELL_CHARACTERS else line + "…"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def csv_preview(head: Head) -> Preview:
     else:
         if not whole and len(rows) > 1:
             rows.pop()  # its end was cut off
-    if not rows:
+    if not any(rows):
         raise NoPreviewError("not shown: a table without a line")
     return _table(rows[0], rows[1:], more=not whole)
 
@@ -62,8 +63,9 @@ def json_lines_preview(head: Head) -> Preview:
     if not all(isinstance(row, dict) for row in objects):
         return _table(["value"], [[_json_cell(row)] for row in objects], more=not whole)
     header = list(dict.fromkeys(str(key) for row in objects for key in row))
-    rows = [[_json_cell(row[key]) if key in row else "" for key in header] for row in objects]
-    return _table(header, rows, more=not whole)
+    seen = header[: MAX_COLUMNS + 1]
+    rows = [[_json_cell(row[key]) if key in row else "" for key in seen] for row in objects]
+    return _table(seen, rows, more=not whole)
 
 
 def _whole_number(digits: str) -> int | str:
@@ -123,18 +125,11 @@ def parquet_preview(head: Head) -> Preview:
         _PARQUET_READERS.release()
     if "error" in answer:
         raise NoPreviewError(f"not shown: {answer['error']}")
-    if answer["rows"] is None:
-        rows = [list(column) for column in answer["columns"]]
-        shown = _table(["column", "type"], rows, more=False)
-        return Preview(
-            kind="table", header=shown.header, rows=shown.rows, truncated=True, note=answer["note"]
-        )
-    header = [f"{name} ({kind})" for name, kind in answer["columns"]]
-    shown = _table(header, answer["rows"], more=bool(answer["more"]))
-    return Preview(
-        kind="table", header=shown.header, rows=shown.rows,
-        truncated=shown.truncated, note=answer["note"],
-    )  # fmt: skip
+    columns, rows, note = answer["columns"], answer["rows"], str(answer["note"])
+    if rows is None:
+        return replace(_table(["column", "type"], columns, more=False), truncated=True, note=note)
+    header = [f"{name} ({kind})" for name, kind in columns]
+    return replace(_table(header, rows, more=bool(answer["more"])), note=note)
 
 
 def _parquet_answer(file: Path) -> dict[str, Any]:
