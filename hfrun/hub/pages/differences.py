@@ -66,10 +66,10 @@ def difference(old: Sequence[str], new: Sequence[str]) -> Difference:
             else:
                 lines += [*_signed("-", old[i1:i2]), *_signed("+", new[j1:j2])]
         if len(lines) > MAX_SHOWN_LINES:
-            note = f"Only the first {MAX_SHOWN_LINES} lines are shown."
-            return Difference(lines=tuple(lines[:MAX_SHOWN_LINES]), note=note)
-    note = None if lines else "No line differs, only how lines end."
-    return Difference(lines=tuple(lines), note=note)
+            cut = f"Only the first {MAX_SHOWN_LINES} lines are shown."
+            return Difference(lines=tuple(lines[:MAX_SHOWN_LINES]), note=cut)
+    alike = None if lines else "No line differs, only how lines end."
+    return Difference(lines=tuple(lines), note=alike)
 
 
 def _alike(old: Sequence[str], new: Sequence[str]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from hfrun.hub.refusals import RefusalError
 
 ROWS_A_PAGE = 30
 _MAX_TEXT = 200
-_MAX_TAGS = 24
+_MAX_TAGS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
