@@ -15,7 +15,7 @@ Several server processes may serve one folder; it can be copied with rsync while
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -109,11 +109,23 @@ class HubStore:
                 return repository
             raise
 
-    def create(self, repo_id: RepoId, *, private: bool, author: str, sdk: str | None) -> Repository:
+    def create(
+        self,
+        repo_id: RepoId,
+        *,
+        private: bool,
+        author: str,
+        sdk: str | None,
+        fill: Callable[[Repository], None] | None = None,
+    ) -> Repository:
         """Make a repository with its first commit; it appears whole or not at all.
 
         Where another repository has left this name, the name leads to that one no longer (see
         moves.py).
+
+        Args:
+            fill: writes another history than the usual first commit into the repository while
+                nobody else knows it; it must not ask to be ``exclusive``.
 
         Raises:
             AlreadyExistsError: one of that name, in any case, is there.
@@ -127,10 +139,11 @@ class HubStore:
             draft = self.objects.incoming / uuid.uuid4().hex
             settings = Settings(repo_id=repo_id, private=private, created_at=utc_now(), sdk=sdk)
             write_durably(draft / "repo.json", settings.encoded())
-            self._first_commit(
-                Repository(folder=draft, lock_file=self._lock(repo_id), objects=self.objects),
-                author,
-            )
+            made = Repository(folder=draft, lock_file=self._lock(repo_id), objects=self.objects)
+            if fill is None:
+                self._first_commit(made, author)
+            else:
+                fill(made)
             make_folder(folder.parent)
             draft.rename(folder)
             sync_folder(folder.parent)
