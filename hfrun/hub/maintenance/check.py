@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 from hfrun.hub.maintenance.contents import Contents, Facts
+from hfrun.hub.maintenance.discussion_check import moved_findings
 from hfrun.hub.maintenance.findings import Finding, Report, identity
 from hfrun.hub.maintenance.raw import repository_folders
 from hfrun.hub.maintenance.repository_check import RepositoryCheck
@@ -35,7 +36,7 @@ def check(
     """
     contents = Contents(open_root(root, create=False), facts)
     counts: Counter[str] = Counter(repositories=0, refs=0, commits=0, trees=0)
-    found = root_findings(root)
+    found = [*root_findings(root), *moved_findings(root)]
     checked: set[Path] = set()
     while new := [folder for folder in repository_folders(root) if folder not in checked]:
         for folder in progress(new, label="refs, commits and trees", unit="repository"):

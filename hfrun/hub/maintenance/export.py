@@ -208,8 +208,11 @@ def _quoted(path: str) -> bytes:
 
 
 def _large_files(repository: Repository, commits: Mapping[str, Commit]) -> list[Entry]:
+    """Each once; those whose content was deleted for good stay pointers to nothing."""
     trees = (repository.tree(commit) for commit in commits.values())
-    return sorted({e for tree in trees for e in tree.values() if e.lfs}, key=lambda e: e.sha256)
+    large = {entry for tree in trees for entry in tree.values() if entry.lfs}
+    removed = repository.removed_content()
+    return sorted((e for e in large if e.sha256 not in removed), key=lambda e: e.sha256)
 
 
 def _keep_large(content: Path, entry: Entry, folder: Path) -> None:

@@ -130,11 +130,10 @@ class _Sweep:
         for batch in _batches(Path(file.path) for file in listed):
             old = [p for p in batch if not self._is_marked_object(p) and self._is_old(p)]
             self.swept.objects += self._remove(old, self._is_marked_object) if old else 0
-        for file in object_files(self._marks.root):
-            self.swept.objects_kept += 1
-            self.swept.bytes_kept += _size(Path(file.path))
-        if self.swept.dry_run:
-            self.swept.objects_kept -= self.swept.objects
+        for path in (Path(file.path) for file in object_files(self._marks.root)):
+            if self._is_marked_object(path) or not (self.swept.dry_run and self._is_old(path)):
+                self.swept.objects_kept += 1
+                self.swept.bytes_kept += _size(path)
 
     def _remove_abandoned(self) -> None:
         """Uploads and deletions that were broken off."""

@@ -33,14 +33,27 @@ class History:
         """The first on the line that can be checked out."""
         return next((ancestor for ancestor in self.line(commit_id) if ancestor in self.whole), None)
 
-    def only_tip(self, *, besides: set[str]) -> str | None:
-        """The one whole commit on which none stands and that is none of ``besides``.
+    def remainder(self, *, besides: set[str]) -> str | None:
+        """The newest whole commit of all lines that do not end at one of ``besides``.
 
-        Where a branch has lost its newest commits, this is what remains of it.
+        What remains of a branch whose newest commits are lost, as far as that can be told: where
+        lines of deleted branches are still there, only what all of them have in common. ::
+
+            a <- b <- c <- (main is lost)
+                 b <- x (of a deleted branch)         b remains
         """
-        parents = {commit.parent for commit in self.commits.values()}
-        tips = self.whole - parents - besides
-        return next(iter(tips)) if len(tips) == 1 else None
+        tips = sorted(self.whole - {commit.parent for commit in self.commits.values()} - besides)
+        if not tips:
+            return None
+        shared = list(self.line(tips[0]))
+        place = {commit_id: n for n, commit_id in enumerate(shared)}
+        newest = 0
+        for tip in tips[1:]:
+            joined = next((place[c] for c in self.line(tip) if c in place), None)
+            if joined is None:
+                return None
+            newest = max(newest, joined)
+        return self.newest_whole(shared[newest])
 
     @cached_property
     def gapped(self) -> frozenset[str]:

@@ -71,9 +71,12 @@ class Marks:
             return
         try:
             entries = json.loads(read(path) or b"")
-            needed = {entry["sha256"] for entry in entries.values()}
+            large = {entry["sha256"] for entry in entries.values() if entry["lfs"]}
+            regular = {entry["sha256"] for entry in entries.values() if not entry["lfs"]}
         except (ValueError, TypeError, KeyError, AttributeError):
             raise UnreadableError(path) from None
+        # Of what was deleted here for good, others may still have the object.
+        needed = regular | {s for s in large if not (folder / "removed" / s).exists()}
         self.files |= {str(path), *(str(folder / "uploads" / sha256) for sha256 in needed)}
         self.objects |= needed
 

@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from hfrun.hub.commit import Commit
 from hfrun.hub.maintenance.contents import Contents
+from hfrun.hub.maintenance.discussion_check import discussion_findings
 from hfrun.hub.maintenance.findings import (
     DAMAGE,
     LEFTOVER,
@@ -26,10 +27,11 @@ from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS
 
 
 class RepositoryCheck:
-    """Reads one repository in the order opposite to that of its writers: refs come first.
+    """Reads one repository in the order opposite to that of its writers.
 
-    So whatever a ref pointed at when it was read was on the disk before, and a commit that is
-    made meanwhile is no gap. The caller keeps sweeps away.
+    Pull requests come first, then refs, commits, trees and objects. So whatever one of them names
+    was on the disk when it was read, and a commit that is made meanwhile is no gap. The caller
+    keeps sweeps away.
 
     Args:
         rewind: a commit is whole only if the contents of all its files are stored.
@@ -46,9 +48,13 @@ class RepositoryCheck:
         self._trees: dict[str, bool] = {}  # sound ones, and whether all their contents are stored
         self._misnamed: list[tuple[Path, str]] = []  # with the ids that their contents have
         self._found: list[Finding] = []
+        self._bases: dict[str, str] = {}  # where pull requests began
+        self._removed: set[str] = set()  # large files whose content was deleted for good
 
     def findings(self) -> list[Finding]:
         """All that is wrong but for the contents of files, which are claimed on the way."""
+        self._found, self._bases = discussion_findings(self._contents.root, self.folder)
+        self._removed = {file.name for file in files(self.folder / "removed")}
         refs = self._refs()
         for file in files(self.folder / "commits"):
             self._read_commit(Path(file.path))
@@ -118,7 +124,11 @@ class RepositoryCheck:
             self._misnamed.append((path, right))
             return
         place = self._shown.removeprefix("repositories/")
-        stored = [self._contents.claim(entry, f"{place}: {p}") for p, entry in tree.items()]
+        stored = [
+            self._contents.claim(entry, f"{place}: {name}")
+            for name, entry in tree.items()
+            if not (entry.lfs and entry.sha256 in self._removed)
+        ]
         self._trees[right] = all(stored)
 
     def _whole(self) -> frozenset[str]:
@@ -129,30 +139,38 @@ class RepositoryCheck:
     def _check_refs(self, refs: dict[Path, str], history: History) -> set[str]:
         """Findings on refs; returns the commits that they point at once those are mended."""
         heads = {commit for path, commit in refs.items() if path.parent.name != "tags"}
+        needed = [self._ref_file("heads", DEFAULT_BRANCH)]
+        needed += [self._ref_file("pr", number) for number in self._bases]
         kept = set()
-        main = self.folder / "refs" / "heads" / DEFAULT_BRANCH
-        for path, commit_id in {**({} if main in refs else {main: ""}), **refs}.items():
+        for path, commit_id in {**dict.fromkeys(needed, ""), **refs}.items():
             if commit_id in history.whole:
                 kept.add(commit_id)
                 continue
-            target = history.newest_whole(commit_id)
-            target = target or history.newest_whole(self._parents.get(commit_id))
+            target = self._target(path, commit_id, history, heads)
             if target is None and commit_id in history.commits:
                 # Nothing older is better: what is left of this commit stays reachable.
                 kept.add(commit_id)
                 self._add(path, self._lack(commit_id), advice="push its files again")
                 continue
-            if target is None and path.parent.name == "heads":
-                target = history.only_tip(besides=heads - {commit_id})
             if target is not None:
                 kept.add(target)
             self._add(path, self._lack(commit_id), _moved(path, target))
         return kept
 
+    def _target(self, path: Path, commit_id: str, history: History, heads: set[str]) -> str | None:
+        """The newest whole commit on the line of a ref, as far as the line can be told."""
+        target = history.newest_whole(commit_id)
+        target = target or history.newest_whole(self._parents.get(commit_id))
+        if target is None and path.parent.name == "pr":
+            target = history.newest_whole(self._bases.get(path.name))
+        if target is None and path.parent.name == "heads":
+            target = history.remainder(besides=heads - {commit_id})
+        return target
+
     def _lack(self, commit_id: str) -> str:
         """Why a commit cannot be checked out."""
         if not commit_id:
-            return "the default branch is missing or points at nothing"
+            return "it is missing, or empty"
         if not is_sha1(commit_id):
             return f"it points at {commit_id[:60]!r}, which is no commit id"
         if commit_id in self._commits:
@@ -220,13 +238,16 @@ class RepositoryCheck:
             Finding(severity=severity, place=place, wrong=wrong, remedy=remedy, advice=advice)
         )
 
+    def _ref_file(self, kind: str, name: str) -> Path:
+        return self.folder / "refs" / kind / name
+
     def _commit_file(self, commit_id: str) -> Path:
         return self.folder / "commits" / f"{commit_id}.json"
 
 
 def _moved(path: Path, target: str | None) -> Remedy | None:
     if target is not None:
-        effect = f"moved to {target}, the newest whole commit of its line"
+        effect = f"moved to {target}, the newest whole commit that is known of its line"
         return Rewrite(**_of(path), data=target.encode() + b"\n", effect=effect)
     return SetAside(**_of(path)) if path.exists() else None
 

@@ -75,7 +75,7 @@ def _rewritten(
 ) -> Rewrite:
     """Settings that show the repository to nobody new: who might see it is not known any more."""
     if settings is not None and type(settings.private) is bool:
-        meant, effect = replace(settings, repo_id=here), f"written anew for {here}"
+        meant, effect = replace(settings, repo_id=here, moving_to=None), f"written anew for {here}"
     else:
         made = min((commit.date for commit in commits), default=utc_now())
         sdk = "static" if here.kind == "spaces" else None

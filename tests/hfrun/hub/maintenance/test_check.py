@@ -159,6 +159,20 @@ def test_a_branch_that_lost_its_newest_commits_goes_back_to_what_remains(sample:
     assert sample.model.head("main") == sample.two
 
 
+def test_of_lines_that_remain_a_lost_branch_gets_what_they_share(sample: Sample) -> None:
+    """two <- three (main is lost); two <- x <- y of a branch that was deleted."""
+    newest = commit(sample.model, "three", small(sample.model, "a.txt", b"3"))
+    sample.model.add_ref("heads", "side", sample.two)
+    for title in "xy":
+        commit(sample.model, title, to="side")
+    sample.model.remove_ref("heads", "side")
+    lost = commit(sample.model, "four", small(sample.model, "a.txt", b"4"))
+    assert sample.model.commit(lost.id).parent == newest.id
+    sample.commit_file(lost.id).unlink()
+    assert repair(sample.root).is_sound
+    assert sample.model.head("main") == sample.two
+
+
 def test_a_missing_default_branch_comes_back_where_only_one_line_is_left(sample: Sample) -> None:
     for name in ("heads/main", "heads/dev"):
         (sample.model.folder / "refs" / name).unlink()
