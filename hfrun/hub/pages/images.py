@@ -1,8 +1,11 @@
 """Whether a stored image may be shown on a page: its kind by its bytes, its size by its header."""
 
+import io
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+
+from cachetools import LRUCache
 
 from hfrun.hub.repository import Repository
 from hfrun.hub.tree import Entry
@@ -10,8 +13,11 @@ from hfrun.hub.tree import Entry
 MAX_BYTES = 10_000_000
 MAX_PIXELS = 25_000_000  # 100 MB when a browser unfolds it to four bytes a pixel
 
-_HEAD_BYTES = 30
+# What is looked into for the size. A JPEG file may carry its preview and its colours first.
+_HEAD_BYTES = 250_000
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +27,10 @@ class ShownImage:
     media_type: str
     width: int
     height: int
+
+
+_cache: LRUCache[str, ShownImage | None] = LRUCache(4_096)
+_cache_lock = threading.Lock()
 
 
 def shown_image(repository: Repository, entry: Entry) -> ShownImage | None:
@@ -34,10 +44,18 @@ def shown_image(repository: Repository, entry: Entry) -> ShownImage | None:
     """
     if not 0 < entry.size <= MAX_BYTES:
         return None
+    with _cache_lock:
+        if entry.sha256 in _cache:
+            return _cache[entry.sha256]
     try:
-        return _measured(repository.content(entry))
-    except Exception:  # a parser of foreign bytes: whatever it dislikes is not shown
+        with repository.content(entry).open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError:  # the object is missing: hub check says so, a page need not fall
         return None
+    found = _measured(head)
+    with _cache_lock:
+        _cache[entry.sha256] = found
+    return found
 
 
 def image_format(head: bytes) -> str | None:
@@ -53,37 +71,71 @@ def image_format(head: bytes) -> str | None:
     return None
 
 
-def _measured(file: Path) -> ShownImage | None:
-    with file.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
-        kind = image_format(head)
-        if kind is None:
-            return None
-        stream.seek(0)
-        width, height = _webp_size(head) if kind == "WEBP" else _pillow_size(kind, stream)
+def _measured(head: bytes) -> ShownImage | None:
+    kind = image_format(head)
+    if kind is None:
+        return None
+    try:
+        width, height = _SIZES[kind](head)
+    except Exception:  # a parser of foreign bytes: whatever it dislikes is not shown
+        return None
     if width <= 0 or height <= 0 or width * height > MAX_PIXELS:
         return None
     return ShownImage(media_type=_MEDIA_TYPES[kind], width=width, height=height)
 
 
-def _pillow_size(kind: str, stream: BinaryIO) -> tuple[int, int]:
-    """Width and height by the reader of this format alone.
+def _jpeg_size(head: bytes) -> Size:
+    """Width and height, which stand behind segments of any number and kind.
 
-    ``Image.open`` would warn of large images, and a filter of warnings is no thread's own.
+    By the reader of this format itself: ``Image.open`` would also warn of large images, and what
+    becomes of a warning is not decided here.
     """
-    from PIL import GifImagePlugin, JpegImagePlugin, PngImagePlugin
+    from PIL.JpegImagePlugin import JpegImageFile
 
-    if kind == "PNG":
-        width, height = PngImagePlugin.PngImageFile(stream).size
-    elif kind == "JPEG":
-        width, height = JpegImagePlugin.JpegImageFile(stream).size
-    else:
-        width, height = GifImagePlugin.GifImageFile(stream).size
+    width, height = JpegImageFile(io.BytesIO(head)).size
     return width, height
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
-    """Width and height of the canvas; Pillow's reader would make room for all its pixels.
+# The readers of the other formats would unfold texts, or make room for every pixel.
+
+
+def _png_size(head: bytes) -> Size:
+    """Width and height, big endian in the first chunk (PNG specification, 11.2.1 IHDR)."""
+    if head[12:16] != b"IHDR" or len(head) < 33:
+        raise ValueError("no header")
+    return int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+
+
+def _gif_size(head: bytes) -> Size:
+    """Width and height of the screen, or of the first frame where it reaches beyond it.
+
+    ::
+
+        GIF89a w w h h flags . .  [colours]  (21 label (n, n bytes)* 0)*  2C x x y y w w h h
+
+    References: GIF 89a specification, sections 18 to 26.
+    """
+
+    def pair(at: int) -> Size:
+        return int.from_bytes(head[at : at + 2], "little"), int.from_bytes(
+            head[at + 2 : at + 4], "little"
+        )
+
+    width, height = pair(6)
+    at = 13 + (3 << (head[10] & 7) + 1 if head[10] & 0x80 else 0)
+    while head[at] == 0x21:
+        at += 2
+        while head[at]:
+            at += 1 + head[at]
+        at += 1
+    if head[at] != 0x2C or len(head) < at + 9:
+        raise ValueError("no frame")
+    (left, top), (frame_width, frame_height) = pair(at + 1), pair(at + 5)
+    return max(width, left + frame_width), max(height, top + frame_height)
+
+
+def _webp_size(head: bytes) -> Size:
+    """Width and height of the canvas.
 
     References: RFC 9649, sections 2.5 to 2.7 (lossy, lossless and extended files).
     """
@@ -96,4 +148,12 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     if chunk == b"VP8 " and head[23:26] == b"\x9d\x01\x2a":
         width, height = head[26:28], head[28:30]
         return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(height, "little") & 0x3FFF
-    return 0, 0
+    raise ValueError("no first chunk of an image")
+
+
+_SIZES: Mapping[str, Callable[[bytes], Size]] = {
+    "PNG": _png_size,
+    "JPEG": _jpeg_size,
+    "GIF": _gif_size,
+    "WEBP": _webp_size,
+}

@@ -27,6 +27,13 @@ def image(kind: str, *, mode: str = "RGB", **how: Any) -> bytes:
     return stream.getvalue()
 
 
+def animated() -> bytes:
+    stream = io.BytesIO()
+    frames = [Image.new("P", (31, 17), colour) for colour in (1, 2, 3)]
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:], duration=40, loop=0)
+    return stream.getvalue()
+
+
 def png_of(width: int, height: int) -> bytes:
     """A whole PNG file whose header alone is large: its one block unfolds into no pixels."""
 
@@ -46,7 +53,10 @@ def png_of(width: int, height: int) -> bytes:
         (image("PNG", mode="1"), "image/png"),
         (image("JPEG"), "image/jpeg"),
         (image("JPEG", progressive=True), "image/jpeg"),
+        (image("JPEG", exif=b"Exif\0\0" + b"x" * 60_000), "image/jpeg"),
         (image("GIF", mode="P"), "image/gif"),
+        (image("GIF", mode="P", comment=b"c" * 1_000, loop=0), "image/gif"),
+        (animated(), "image/gif"),
         (image("WEBP"), "image/webp"),
         (image("WEBP", lossless=True), "image/webp"),
         (image("WEBP", mode="RGBA"), "image/webp"),
@@ -78,6 +88,8 @@ def test_an_image_is_known_by_its_bytes_and_its_size(
         png_of(MAX_PIXELS + 1, 1),
         png_of(0, 10),
         b"GIF89a" + struct.pack("<HH", 65_535, 65_535) + b"\0\0\0",
+        image("GIF", mode="P").replace(b",\0\0\0\0\x1f\0\x11\0", b",\0\0\0\0\xff\xff\xff\xff"),
+        b"\xff\xd8\xff" + b"\xfe\0\x02\xff" * 100_000 + image("JPEG")[3:],
         b"RIFF\0\0\0\0WEBPVP8X" + b"\0" * 8 + b"\xff" * 6,
     ],
 )
