@@ -187,7 +187,20 @@ def _folds(report: Record | None) -> str:
 def _loading(repo_id: str, model_config: Record) -> str:
     lines = [
         "```python",
-        "import hfrun.models  # registers the model with the Auto classes",
+        "import hfrun.models  # registers the model and the task",
+        "from transformers import pipeline",
+        "",
+        f'classify = pipeline("lob-classification", model="{repo_id}")',
+        'rows = classify("book.parquet", in_sample="leave_out")',
+        "```",
+    ]
+    meaning = (
+        "It takes a raw order book (a book table, or a DataFrame with its columns in any order) "
+        "and gives the probabilities of each decision after the end of its training: of what it "
+        "was trained on, a model knows too much. Normalization and column order come with it."
+    )
+    inside = [
+        "```python",
         "from transformers import AutoModelForSequenceClassification",
         "",
         f'model = AutoModelForSequenceClassification.from_pretrained("{repo_id}")',
@@ -201,9 +214,11 @@ def _loading(repo_id: str, model_config: Record) -> str:
         takes += f" and `hand_features` of shape (B, {hand})." if hand else "."
     hint = (
         "Set `HF_ENDPOINT` to the address of the hub first, and give each hub its own `HF_HOME`: "
-        "the client's cache knows models by their names alone." + takes
+        "the client's cache knows models by their names alone. Pin `revision` to a tag where it "
+        "matters which model it is."
     )
-    return section("How to load it", "\n".join(lines), hint)
+    alone = f"The model alone:{takes}"
+    return section("How to load it", "\n".join(lines), meaning, alone, "\n".join(inside), hint)
 
 
 def _data(run: Record) -> str:

@@ -7,7 +7,9 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hfrun.hub.access import Hub
@@ -19,7 +21,7 @@ from hfrun.hub.messages import (
     server_error_answer,
 )
 from hfrun.hub.options import USUAL, ServerOptions
-from hfrun.hub.refusals import RefusalError
+from hfrun.hub.refusals import RefusalError, RepoNotFoundError, RevisionNotFoundError
 from hfrun.hub.routes import (
     access_requests,
     account,
@@ -37,6 +39,7 @@ from hfrun.hub.routes import (
     revisions,
     xet,
 )
+from hfrun.hub.vanished import vanished_answer
 
 
 class RequestId:
@@ -79,6 +82,13 @@ class RawPath:
         await self.app(scope, receive, send)
 
 
+def _no_such_api(request: Request) -> Response:
+    raise HTTPException(404)
+
+
+_NO_SUCH_API = Route("/api/{path:path}", _no_such_api, methods=None)
+
+
 def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
     """The hub that serves a folder.
 
@@ -109,7 +119,8 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
     )
     routes = [route for module in modules for route in module.ROUTES]
     app = Starlette(
-        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE, *pages.ROUTES],
+        # What follows is for people: no address of the API may be taken for an account's page.
+        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE, _NO_SUCH_API, *pages.ROUTES],
         middleware=[
             Middleware(RequestId),
             Middleware(AccessLog, file=prepared_log(options.access_log)),
@@ -117,6 +128,9 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
         ],
         exception_handlers={
             RefusalError: refusal_answer,
+            RepoNotFoundError: vanished_answer,
+            RevisionNotFoundError: vanished_answer,
+            FileNotFoundError: vanished_answer,
             HTTPException: http_exception_answer,
             ClientDisconnect: disconnected_answer,
             Exception: server_error_answer,

@@ -56,9 +56,8 @@ def test_every_answer_has_a_request_id_and_errors_say_what_is_wrong_twice(
         hub.request("PATCH", f"/api/models/{repo}"),
         hub.request("GET", f"/api/models/{repo}/tree/missing"),
         hub.request("GET", "/api/agent-harnesses"),
-        hub.request("GET", f"/api/models/{repo}/xet-write-token/main"),
     ]
-    assert [a.status for a in answers] == [401, 404, 405, 404, 404, 404]
+    assert [a.status for a in answers] == [401, 404, 405, 404, 404]
     ids = {a.headers["X-Request-Id"] for a in answers}
     assert len(ids) == len(answers)
     assert None not in ids
@@ -303,13 +302,6 @@ def test_bodies_above_their_limit_are_refused(hub: HubUnderTest, repo: str) -> N
         token=hub.alice,
     )
     assert answer.status == 413
-
-
-def test_pull_requests_are_refused_in_words(hub: HubUnderTest, repo: str) -> None:
-    answer = hub.request(
-        "POST", f"/api/models/{repo}/commit/main?create_pr=1", body=b"", token=hub.alice
-    )
-    assert (answer.status, "pull requests" in answer.json()["error"]) == (400, True)
 
 
 @pytest.mark.parametrize("name", ["..", ".x", "x.git", "a--b", "a/b", "x y", "", "x" * 97, 5, None])
