@@ -96,15 +96,16 @@ class Caller:
         """
         names = request.path_params
         named = names.get("kind", "models"), names["namespace"], names["name"]
-        try:
-            repository = self.hub.store.find(*named)
-            if self.may_see(repository):
-                return repository
-        except RepoNotFoundError:
-            pass  # what is missing and what is hidden go the same way from here
-        for moved in self.hub.store.successors(*named):
-            if self.may_see(moved):
-                raise MovedError(_at(moved, request))
+        for _ in range(2):  # a repository may come back to a name between the looks at the two
+            try:
+                repository = self.hub.store.find(*named)
+                if self.may_see(repository):
+                    return repository
+            except RepoNotFoundError:
+                pass  # what is missing and what is hidden go the same way from here
+            for moved in self.hub.store.successors(*named):
+                if self.may_see(moved):
+                    raise MovedError(_at(moved, request))
         raise RepoNotFoundError("Repository not found")
 
     def readable(self, request: Request) -> Repository:

@@ -286,8 +286,20 @@ class Repository:
 
         Objects are shared by all repositories, and large files' hashes are public knowledge;
         without the note, anybody who knows the hash of a private file could commit it and read it.
+
+        Raises:
+            RepoNotFoundError: the repository was deleted or moved meanwhile.
         """
-        write_durably(self.folder / "uploads" / sha256, b"")
+        folder = self.folder / "uploads"
+        try:
+            # Not the repository's folder with it: an upload must not make one where it has gone.
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                sync_folder(self.folder)
+            (folder / sha256).touch()  # empty, so it is never there in part
+            sync_folder(folder)
+        except FileNotFoundError:
+            raise RepoNotFoundError("Repository not found") from None
         mark = self.folder / "removed" / sha256
         if mark.exists():
             mark.unlink(missing_ok=True)

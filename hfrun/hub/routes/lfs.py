@@ -68,13 +68,17 @@ async def upload(request: Request) -> Response:
     )
     # First: without a permission nobody must hear whether the repository is there.
     size = hub.signer.check(named, sha256, dict(request.query_params))
-    # Clients cannot send a file a second time, so a name that was left meanwhile is followed here.
-    repository = await run_in_threadpool(hub.store.follow, named)
+    await run_in_threadpool(hub.store.follow, named)  # before gigabytes are taken in
     with hub.objects.receive(max_bytes=size) as writer:
         await receive_into(writer.write, request)
         await run_in_threadpool(writer.finish, sha256)
-    await run_in_threadpool(repository.remember_upload, sha256)
+    await run_in_threadpool(_remember, hub, named, sha256)
     return Response(status_code=200)
+
+
+def _remember(hub: Hub, named: RepoId, sha256: str) -> None:
+    """Clients cannot send a file a second time, so a name that was left meanwhile is followed."""
+    hub.store.follow(named).remember_upload(sha256)
 
 
 async def verify(request: Request) -> Response:

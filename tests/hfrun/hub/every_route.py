@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -100,8 +101,8 @@ def every_request(root: Path, *, namespace: str, name: str, kind: str) -> Iterat
         about = next((k for k in SINGULAR if f"/{k}/" in f"{route.path}/"), "models")
         if not prefixed and "{name}" in route.path and about != kind:
             continue
-        values = {**_ALWAYS, "kind": kind, "namespace": namespace, "name": name}
-        target = re.sub(r":\w+\}", "}", route.path).format(**values)
+        values = defaultdict(lambda: "1", _ALWAYS, kind=kind, namespace=namespace, name=name)
+        target = re.sub(r":\w+\}", "}", route.path).format_map(values)
         for method in sorted(route.methods or ()):
             body, content_type = _body(route.path, method, namespace, name, kind)
             yield Sent(
