@@ -10,6 +10,7 @@ from cachetools import LRUCache
 from hfrun.hub.commit import Commit
 from hfrun.hub.refusals import RevisionNotFoundError
 from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS, Repository
+from hfrun.hub.tree import Tree
 
 _CACHED_FILES = 200_000
 
@@ -95,14 +96,16 @@ def _walked(repository: Repository, refs: Mapping[str, str], before: Storage) ->
                 met.add(commit.id)
                 break
             commits.add(commit.id)
-            for path, entry in repository.tree(commit).items():
-                sizes[entry.sha256] = entry.size
-                known = large.get(entry.sha256)
-                if entry.lfs and (known is None or commit.date < known.pushed_at):
-                    large[entry.sha256] = LargeFile(
-                        sha256=entry.sha256,
+            tree = repository.tree(commit)
+            sizes.update((entry.sha256, entry.size) for entry in tree.values())
+            # Older commits come later, and say where a file was at first.
+            for sha256, path in _large_paths(tree).items():
+                known = large.get(sha256)
+                if known is None or (sha256 not in before.large and commit.date <= known.pushed_at):
+                    large[sha256] = LargeFile(
+                        sha256=sha256,
                         path=path,
-                        size=entry.size,
+                        size=sizes[sha256],
                         pushed_at=commit.date,
                         ref=ref if known is None else known.ref,
                     )
@@ -110,6 +113,11 @@ def _walked(repository: Repository, refs: Mapping[str, str], before: Storage) ->
         return None
     heads = frozenset(refs.values())
     return Storage(heads=heads, commits=frozenset(commits), sizes=sizes, large=large)
+
+
+def _large_paths(tree: Tree) -> dict[str, str]:
+    """Each large file's SHA-256, with one of its paths."""
+    return {entry.sha256: path for path, entry in tree.items() if entry.lfs}
 
 
 def _history(repository: Repository, head: str) -> Iterator[Commit]:
