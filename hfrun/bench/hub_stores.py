@@ -14,6 +14,7 @@ walked. Nothing of that was read before by the same process under the same addre
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ class Store(ABC):
     def listing(self, commit_id: str) -> list[Row]:
         """All files of a commit, by their paths."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what it holds open."""
+
 
 class HubFolder(Store):
     """Ours."""
@@ -93,6 +98,9 @@ class HubFolder(Store):
         tree = self._repository.tree(self._repository.commit(commit_id))
         rows = [(p, e.oid, e.size, e.sha256 if e.lfs else None) for p, e in tree.items()]
         return sorted(rows)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class Libgit2Folder(Store):
@@ -142,6 +150,10 @@ class Libgit2Folder(Store):
                 size = item.size
                 text = item.data if size <= _POINTER_MAX_BYTES else b""
                 yield _row(prefix + item.name, str(item.id), size, text)
+
+    def close(self) -> None:
+        """Give back what it holds open."""
+        self._repo.free()
 
 
 class DulwichFolder(Store):
@@ -227,6 +239,10 @@ class DulwichFolder(Store):
                 data = self._repo[item.sha].data
                 yield _row((prefix + item.path).decode(), item.sha.decode(), len(data), data)
 
+    def close(self) -> None:
+        """Give back what it holds open."""
+        self._repo.close()
+
 
 class DulwichPacks(DulwichFolder):
     """The same with one pack a commit, as dulwich adds many objects."""
@@ -259,13 +275,17 @@ def store_figures(folder: Path, *, commits: int) -> dict[str, Any]:
     Raises:
         HubError: a library is missing, or two stores do not hold the same.
     """
-    try:
-        stores = {name: kind(folder / name) for name, kind in STORES.items()}
-    except ModuleNotFoundError as missing:
-        raise HubError(f"got no package {missing.name}; pip install 'hfrun[test]'") from None
     work = list(_work(commits))
-    _write_first(stores)
-    writing = _in_turns(stores, work)
+    with ExitStack() as open_stores:
+        try:
+            stores = {
+                name: open_stores.enter_context(closing(kind(folder / name)))
+                for name, kind in STORES.items()
+            }
+        except ModuleNotFoundError as missing:
+            raise HubError(f"got no package {missing.name}; pip install 'hfrun[test]'") from None
+        _write_first(stores)
+        writing = _in_turns(stores, work)
     figures = {name: {"commits_per_second": commits / writing[name]} for name in STORES}
     for name, measured in _reading(folder).items():
         figures[name] |= measured
@@ -330,10 +350,10 @@ def _reading(folder: Path) -> dict[str, dict[str, float]]:
     found, listings = {}, []
     for name, kind in STORES.items():
         renamed = (folder / name).rename(folder / f"{name}_read")  # what was kept in memory is not
-        store = kind(renamed)
-        history, walking = _timed(store.history)
-        history = [row for row in history if row[1] != "initial commit"]
-        rows, listing = _timed(_listings, store, history)
+        with closing(kind(renamed)) as store:
+            history, walking = _timed(store.history)
+            history = [row for row in history if row[1] != "initial commit"]
+            rows, listing = _timed(_listings, store, history)
         listings.append((rows, [title for _, title in history]))
         found[name] = {
             "listing_ms": 1000 * listing / len(history),
