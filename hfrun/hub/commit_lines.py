@@ -13,6 +13,7 @@ call large becomes an LFS entry (see upload_mode.py).
 
 import base64
 import binascii
+import io
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,7 @@ def read_commit(
     """Read a whole body and store the files in it; a piece of one line at a time is in memory.
 
     Args:
+        body: that can be sought in.
         revision: whose .gitattributes say which files are large.
         regular_max_bytes: the largest file that may stand in a line.
 
@@ -122,23 +124,22 @@ class _Reader:
         with self._objects.receive(max_bytes=self._max_bytes) as writer:
             rest = self._decode(line[found.end() :], writer)
             stored = writer.finish()
-        if not rest.endswith(b"\n"):
-            rest += self._body.readline(PIECE_BYTES)
         return line[: found.end()] + b'"' + rest, stored
 
     def _decode(self, text: bytes, writer: ObjectWriter) -> bytes:
-        """Decode up to the closing quote, and return what follows it of the piece at hand."""
+        """Decode up to the closing quote, and return the rest of the line."""
         while (end := text.find(b'"')) < 0:
             whole = len(text) - len(text) % 4
             if b"=" in text[:whole]:
                 raise BadRequestError("got content that goes on after the end of its base64")
             writer.write(_decoded(text[:whole]))
-            more = self._body.readline(PIECE_BYTES)
+            more = self._body.read(PIECE_BYTES)
             if not more:
                 raise BadRequestError("got a line of a commit that is not JSON")
             text = text[whole:] + more
         writer.write(_decoded(text[:end]))
-        return text[end + 1 :]
+        self._body.seek(end + 1 - len(text), io.SEEK_CUR)  # the piece may reach into other lines
+        return self._body.readline(PIECE_BYTES)
 
 
 def _decoded(text: bytes | str) -> bytes:

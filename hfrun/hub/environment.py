@@ -9,6 +9,11 @@ import sys
 _SWITCHES = ("HF_HUB_DISABLE_XET", "HF_HUB_DISABLE_TELEMETRY")
 _NO_BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # transformers looks at it too
 
+# A hub cannot see whether a client has Xet switched off, and what travels by plain LFS is faster.
+# This word in the client's User-Agent tells it.
+_ORIGIN = "HF_HUB_USER_AGENT_ORIGIN"
+PLAIN_LFS = "plain-lfs"
+
 
 def prepare_client() -> None:
     """Make clients in this process, and those it starts, use plain LFS and one endpoint only.
@@ -24,3 +29,21 @@ def prepare_client() -> None:
         os.environ[switch] = "1"
         if constants is not None:
             setattr(constants, switch, True)
+    origin = os.environ.setdefault(_ORIGIN, PLAIN_LFS)
+    if constants is not None and getattr(constants, _ORIGIN, None) is None:
+        setattr(constants, _ORIGIN, origin)
+
+
+def takes_plain_lfs(user_agent: str) -> bool:
+    """Whether a client must be told to upload large files by plain LFS, however small they are.
+
+    It says so itself; or it is the library datasets, which removes each file of a data set as
+    soon as it has been told how it travels, so that it could not send it in a commit later.
+
+    >>> takes_plain_lfs("unknown/None; hf_hub/2.4.0; python/3.11; origin/plain-lfs")
+    True
+    >>> takes_plain_lfs("datasets/5.2.0; hf_hub/2.4.0; python/3.11")
+    True
+    """
+    parts = [part.strip() for part in user_agent.split(";")]
+    return f"origin/{PLAIN_LFS}" in parts or any(part.startswith("datasets/") for part in parts)

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from hfrun.hub.access import Caller
 from hfrun.hub.commit_lines import field_of
+from hfrun.hub.environment import takes_plain_lfs
 from hfrun.hub.messages import read_json, segment
 from hfrun.hub.names import checked_path
 from hfrun.hub.path_rules import RULES_MAX_BYTES, PathRules
@@ -46,7 +47,8 @@ def _preupload(caller: Caller, request: Request, body: dict[str, Any]) -> Respon
             )
     tree = repository.tree(repository.commit(repository.resolve(segment(request, "revision"))))
     rules = rules_of(repository.objects, tree, gitignore=gitignore)
-    apart = _apart(files, rules, caller.hub.options.regular_max_bytes)
+    plain = takes_plain_lfs(request.headers.get("user-agent", ""))
+    apart = _apart(files, rules, 0 if plain else caller.hub.options.regular_max_bytes)
     return JSONResponse(
         {
             "files": [

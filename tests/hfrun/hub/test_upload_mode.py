@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from huggingface_hub import CommitOperationAdd, CommitOperationCopy
+from huggingface_hub import CommitOperationAdd, CommitOperationCopy, constants
 
 from hfrun.hub.path_rules import PathRules
 from hfrun.hub.refusals import BadRequestError
@@ -165,11 +165,25 @@ def test_large_files_travel_in_the_commit_up_to_a_size_each_and_together() -> No
     assert travels_in_commit([], regular_max_bytes=100) == []
 
 
-def modes(hub: HubUnderTest, repo: str, sizes: dict[str, int], **body: object) -> dict[str, str]:
+@pytest.fixture
+def any_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client does not say that it has Xet switched off, as the other tests' client does."""
+    monkeypatch.setattr(constants, "HF_HUB_USER_AGENT_ORIGIN", None)
+
+
+def modes(
+    hub: HubUnderTest, repo: str, sizes: dict[str, int], agent: str = "any", **body: object
+) -> dict[str, str]:
     """How the hub wants each file: its mode, or "ignored"."""
     files = [{"path": path, "size": size, "sample": ""} for path, size in sizes.items()]
     target = f"/api/models/{repo}/preupload/main"
-    answer = hub.request("POST", target, body={"files": files, **body}, token=hub.alice)
+    answer = hub.request(
+        "POST",
+        target,
+        body={"files": files, **body},
+        token=hub.alice,
+        headers={"User-Agent": agent},
+    )
     assert answer.status == 200
     return {
         file["path"]: "ignored" if file["shouldIgnore"] else file["uploadMode"]
@@ -177,6 +191,7 @@ def modes(hub: HubUnderTest, repo: str, sizes: dict[str, int], **body: object) -
     }
 
 
+@pytest.mark.usefixtures("any_client")
 def test_a_large_file_within_the_limit_is_sent_as_regular_and_kept_as_large(
     hub: HubUnderTest, repo: str
 ) -> None:
@@ -200,6 +215,14 @@ def test_a_large_file_within_the_limit_is_sent_as_regular_and_kept_as_large(
     assert hub.request("GET", f"/{repo}/resolve/main/a.safetensors").body == content
 
 
+def test_a_client_that_says_so_sends_every_large_file_apart(hub: HubUnderTest, repo: str) -> None:
+    sizes = {"a.safetensors": 5, "a.txt": 5}
+    wanted = {"a.safetensors": "lfs", "a.txt": "regular"}
+    agent = "unknown/None; hf_hub/2.4.0; python/3.11; origin/plain-lfs"
+    assert modes(hub, repo, sizes, agent) == wanted
+
+
+@pytest.mark.usefixtures("any_client")
 def test_a_file_that_has_not_changed_is_skipped_whichever_way_it_would_travel(
     hub: HubUnderTest, repo: str
 ) -> None:
@@ -219,6 +242,7 @@ def test_a_file_that_has_not_changed_is_skipped_whichever_way_it_would_travel(
     assert (apart["uploadMode"], apart["oid"]) == ("lfs", hashlib.sha256(content).hexdigest())
 
 
+@pytest.mark.usefixtures("any_client")
 def test_a_large_file_that_came_in_a_commit_can_be_copied_by_its_hash(
     hub: HubUnderTest, repo: str
 ) -> None:
@@ -228,6 +252,7 @@ def test_a_large_file_that_came_in_a_commit_can_be_copied_by_its_hash(
     assert hub.request("GET", f"/{repo}/resolve/main/n.bin").body == b"copied"
 
 
+@pytest.mark.usefixtures("any_client")
 def test_the_rules_of_the_repository_and_of_the_request_decide(
     hub: HubUnderTest, repo: str, tmp_path: Path
 ) -> None:
