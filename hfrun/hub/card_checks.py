@@ -59,7 +59,7 @@ def problems(metadata: Mapping[str, Any], *, kind: str) -> list[Problem]:
             wrong.append(f'"{key}" is not allowed')
         if wrong:
             found += [Problem(key=key, message=text, is_of_type=True) for text in wrong]
-        elif key in _WORDS:
+        elif key in types and key in _WORDS:
             unknown = _one_or_many(_WORDS[key])(value, key)
             found += [Problem(key=key, message=t) for t in islice(unknown, _MAX_OF_FIELD)]
         found += islice(_unofficial(key, value), _MAX_OF_FIELD)
