@@ -52,7 +52,7 @@ def problems(metadata: Mapping[str, Any], *, kind: str) -> list[Problem]:
     types = {**_TYPES, **_TYPES_OF[kind]}
     found = []
     for key, value in metadata.items():
-        if value is None:
+        if value is None and key not in _RESERVED:
             continue
         wrong = list(islice(types[key](value, key), _MAX_OF_FIELD)) if key in types else []
         if key in _RESERVED:
