@@ -14,6 +14,7 @@ from hfrun.hub.pages.images import shown_image
 from hfrun.hub.pages.loading import environment_lines, loading_lines
 from hfrun.hub.pages.place import Place
 from hfrun.hub.pages.words import MEASURES, SHOWN_MEASURES
+from hfrun.hub.refusals import RefusalError
 
 CARD = "README.md"
 
@@ -36,7 +37,7 @@ def card_page(request: Request) -> Response:
         )
         if card is not None
         else None,
-        card_is_large=CARD in place.tree and card is None,
+        card_is_hidden=CARD in place.tree and card is None,
         card_error=front_matter_error(card) if card is not None else None,
         verdict=place.facts.verdict,
         shown=_shown(place),
@@ -51,14 +52,17 @@ def card_page(request: Request) -> Response:
 
 
 def _card(place: Place) -> str | None:
-    """The README as text; None where there is none, or one too large to be shown.
+    """The README as text; None where there is none that can be shown.
 
     It is shown for gated repositories too: it is what one decides by whether to ask.
     """
     entry = place.tree.get(CARD)
     if entry is None or entry.size > CARD_MAX_BYTES:
         return None
-    return place.repository.content(entry).read_text("utf-8", "replace")
+    try:
+        return place.repository.content(entry).read_text("utf-8", "replace")
+    except (OSError, RefusalError):  # its bytes are lost, or were removed for good
+        return None
 
 
 def _asked(place: Place) -> AccessRequest | None:

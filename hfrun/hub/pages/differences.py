@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hfrun.hub.refusals import RefusalError
 from hfrun.hub.repository import Repository
 from hfrun.hub.three_way import FileChange
 from hfrun.hub.tree import Entry
@@ -12,8 +13,8 @@ MAX_TEXT_BYTES = 200_000
 MAX_TEXTS = 20  # on one page
 # Matching lines takes time that grows with the product of their numbers, and at worst faster.
 MAX_PAIRS_OF_LINES = 250_000
-MAX_SHOWN_LINES = 500
-MAX_LINE_CHARACTERS = 500
+MAX_SHOWN_LINES = 400
+MAX_LINE_CHARACTERS = 300
 _CONTEXT = 3
 
 
@@ -98,6 +99,6 @@ def _lines(repository: Repository, entry: Entry | None) -> list[str] | None:
         return []
     try:
         text = repository.content(entry).read_bytes().decode()
-    except (UnicodeDecodeError, OSError):  # an object may be missing: hub check says so
+    except (UnicodeDecodeError, OSError, RefusalError):  # no text, or bytes that are lost
         return None
     return None if "\0" in text else text.splitlines()

@@ -22,7 +22,7 @@ from hfrun.hub.refusals import BadRequestError, DiscussionNotFoundError, Forbidd
 from hfrun.hub.repository import DEFAULT_BRANCH
 
 DISCUSSIONS_A_PAGE = 50
-EVENTS_A_PAGE = 50
+EVENTS_A_PAGE = 25
 MAX_CHANGES = 200
 _STATUS_OF = {"close": "closed", "reopen": "open"}
 

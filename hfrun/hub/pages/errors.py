@@ -27,7 +27,7 @@ _TITLES = {
     401: "Sign in first",
     403: "Not allowed",
     404: "Nothing here",
-    409: "It exists already",
+    409: "Not possible as things are",
     412: "It has changed meanwhile",
     413: "Too large",
 }

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from hfrun.hub.refusals import RefusalError
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.tree import Tree
 
@@ -58,6 +59,6 @@ def _model_config(repository: Repository, tree: Tree) -> Mapping[str, Any]:
         return {}
     try:
         config = json.loads(repository.content(entry).read_bytes())
-    except (ValueError, RecursionError, OSError):
+    except (ValueError, RecursionError, OSError, RefusalError):
         return {}
     return config if isinstance(config, dict) else {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -69,7 +70,7 @@ class Place:
             token is not None and token.role == "write" and self.caller.is_member(self.repository)
         )
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """What card and report say; of files that the caller may not read, nothing."""
         return facts(self.repository, self.commit, with_report=self.may_read)

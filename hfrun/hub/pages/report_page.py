@@ -41,7 +41,7 @@ def report_file(request: Request) -> Response:
     place = Place.of(request)
     place.caller.check_gate(place.repository)
     entry = place.tree.get(REPORT_PAGE)
-    if entry is None or entry.size > MAX_BYTES:
+    if entry is None or entry.size > MAX_BYTES or not place.repository.content(entry).exists():
         raise EntryNotFoundError(
             f"{REPORT_PAGE} is not at this revision, or larger than {MAX_BYTES} bytes",
             commit=place.commit.id,

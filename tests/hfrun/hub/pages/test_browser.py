@@ -35,8 +35,8 @@ HOSTILE = (
 OVERFLOWS = """() => {
   const wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;
   const clipped = [...document.querySelectorAll('body *')].filter(element => {
-    if (element.closest('svg, pre, .scroll, .revisions, .card table, .comment table, .unseen, .skip, select'))
-      return false;
+    if (element.closest('svg, pre, .scroll, .revisions, .card table, .comment table')
+      || element.closest('.unseen, .skip, select')) return false;
     if (element.closest('details:not([open])') && !element.closest('summary')) return false;
     const style = getComputedStyle(element);
     return element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1
