@@ -1,6 +1,8 @@
 """Reading request bodies within limits, and answering refusals as Hugging Face clients expect."""
 
+import errno
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -22,6 +24,9 @@ from hfrun.hub.refusals import (
 
 JSON_MAX_BYTES = 16_000_000  # a preupload of 256 samples of 512 bytes needs far less
 CHUNK_BYTES = 1 << 20
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOG = logging.getLogger(__name__)
 
 
 async def read_json(request: Request, *, optional: bool = False) -> dict[str, Any]:
@@ -119,6 +124,21 @@ async def http_exception_answer(request: Request, exception: Exception) -> Respo
 async def disconnected_answer(request: Request, exception: Exception) -> Response:
     """The client went away in the middle of its upload: nobody reads this, nothing was stored."""
     return error(400, "The request ended before its body")
+
+
+async def no_room_answer(request: Request, failure: Exception) -> Response:
+    """The answer to a write that found the disk full; any other failure of the disk is ours.
+
+    Whatever the request had written has been removed, or is beside the place it was meant for.
+    """
+    if not isinstance(failure, OSError) or failure.errno not in _NO_ROOM:
+        raise failure
+    _LOG.error("%s %s: %s", request.method, request.url.path, failure.strerror)
+    return error(
+        507,
+        f"The hub's disk is full ({failure.strerror}); nothing was changed. Ask who runs the hub "
+        "to free some space, and push again",
+    )
 
 
 async def server_error_answer(request: Request, exception: Exception) -> Response:

@@ -16,6 +16,9 @@ class ServerOptions:
         regular_max_bytes: how large a file may travel inside a commit, for clients that would
             send large files to a Xet storage.
         max_upload_bytes: how large one uploaded file may be.
+        multipart_above_bytes: files larger than this are uploaded in parts, each of which can be
+            sent again alone.
+        part_bytes: of one part, or more where there would be more than a thousand.
         patience_seconds: how long a client may take for the head of a request, and stand still in
             its body or in taking an answer.
         access_log: the file that every request gets a line in; None writes no log.
@@ -24,6 +27,8 @@ class ServerOptions:
     anonymous_read: bool | None = None
     regular_max_bytes: int = 100_000_000
     max_upload_bytes: int = 100_000_000_000
+    multipart_above_bytes: int = 5_000_000_000  # as on the public hub
+    part_bytes: int = 100_000_000
     patience_seconds: float = 30.0
     access_log: Path | None = None
 

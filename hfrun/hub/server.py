@@ -17,6 +17,7 @@ from hfrun.hub.access_log import AccessLog, prepared_log
 from hfrun.hub.messages import (
     disconnected_answer,
     http_exception_answer,
+    no_room_answer,
     refusal_answer,
     server_error_answer,
 )
@@ -131,6 +132,7 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
             RepoNotFoundError: vanished_answer,
             RevisionNotFoundError: vanished_answer,
             FileNotFoundError: vanished_answer,
+            OSError: no_room_answer,
             HTTPException: http_exception_answer,
             ClientDisconnect: disconnected_answer,
             Exception: server_error_answer,

@@ -6,8 +6,10 @@ that the batch request before it was allowed.
 
 import hashlib
 import hmac
+import re
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,6 +18,7 @@ from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import ForbiddenError
 
 LIFETIME_SECONDS = 3 * 3600  # one upload must have begun by then
+_VALUE = re.compile(r"[0-9a-z]{1,64}")
 
 
 class Secret:
@@ -40,30 +43,49 @@ class Secret:
 
 
 class UploadSigner:
-    """Signs and checks upload addresses."""
+    """Signs and checks upload addresses: what they permit stands in their query, under a seal."""
 
     def __init__(self, secret: Secret) -> None:
         self._secret = secret
 
-    def query(self, repo_id: RepoId, sha256: str, size: int) -> str:
-        """The query string that permits uploading exactly this object to this repository."""
-        expires = int(time.time()) + LIFETIME_SECONDS
-        signature = self._secret.sign(*self._parts(repo_id, sha256, size, expires))
-        return urlencode({"size": size, "expires": expires, "signature": signature})
+    def query(
+        self, repo_id: RepoId, sha256: str, size: int, *, seconds: int = 0, **more: int | str
+    ) -> str:
+        """The query string that permits uploading exactly this object to this repository.
 
-    def check(self, repo_id: RepoId, sha256: str, query: dict[str, str]) -> int:
-        """Return the announced size; ForbiddenError for a changed or an expired address."""
-        try:
-            size, expires = int(query["size"]), int(query["expires"])
-            signature = query["signature"]
-        except (KeyError, ValueError):
-            raise ForbiddenError("got an unsigned upload address; ask for a new one") from None
-        if not self._secret.is_signed(signature, *self._parts(repo_id, sha256, size, expires)):
+        Args:
+            size: of what is sent to the address.
+            seconds: that the address lives longer than others.
+            more: what else it is for; letters, digits and numbers.
+        """
+        fields: dict[str, int | str] = {
+            "size": size,
+            **more,
+            "expires": int(time.time()) + LIFETIME_SECONDS + seconds,
+        }
+        signature = self._secret.sign(*_parts(repo_id, sha256, fields))
+        return urlencode({**fields, "signature": signature})
+
+    def check(
+        self, repo_id: RepoId, sha256: str, query: Mapping[str, str], *names: str
+    ) -> dict[str, str]:
+        """What an address permits: ``size`` and ``names``, and nothing besides.
+
+        Raises:
+            ForbiddenError: the address is changed, has expired, or is for something else.
+        """
+        fields = {name: value for name, value in query.items() if name != "signature"}
+        wanted = {"size", "expires", *names}
+        if fields.keys() != wanted or not all(map(_VALUE.fullmatch, fields.values())):
+            raise ForbiddenError("got an unsigned upload address; ask for a new one")
+        signature = query.get("signature", "")
+        if not self._secret.is_signed(signature, *_parts(repo_id, sha256, fields)):
             raise ForbiddenError("got an upload address with a wrong signature; ask for a new one")
-        if expires < time.time():
+        if int(fields["expires"]) < time.time():
             raise ForbiddenError("got an upload address that has expired; ask for a new one")
-        return size
+        return fields
 
-    @staticmethod
-    def _parts(repo_id: RepoId, sha256: str, size: int, expires: int) -> tuple[object, ...]:
-        return "upload", repo_id.address.lower(), sha256, size, expires
+
+def _parts(repo_id: RepoId, sha256: str, fields: Mapping[str, int | str]) -> tuple[object, ...]:
+    sealed = (f"{name}={value}" for name, value in sorted(fields.items()))
+    return "upload", repo_id.address.lower(), sha256, *sealed

@@ -1,8 +1,11 @@
-"""Large files: which are needed, and their bytes.
+"""Large files: which are needed, where to send them, and their bytes, whole or in parts.
 
-Reference: git-lfs, docs/api/batch.md and docs/api/basic-transfers.md.
+References: git-lfs, docs/api/batch.md and docs/api/basic-transfers.md; huggingface_hub, lfs.py,
+for uploads in parts.
 """
 
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,11 +16,19 @@ from starlette.routing import Route
 from hfrun.hub.access import Caller, Hub
 from hfrun.hub.messages import endpoint, read_json
 from hfrun.hub.names import RepoId, is_sha256
+from hfrun.hub.parts import PartialUpload, new_upload, part_sizes
 from hfrun.hub.receiving import receive_into
-from hfrun.hub.refusals import BadRequestError, ObjectMissingError
+from hfrun.hub.refusals import (
+    BadRequestError,
+    ConflictError,
+    ObjectMissingError,
+    TooLargeError,
+)
 from hfrun.hub.repository import Repository
 
+MAX_OBJECTS = 1000  # huggingface_hub asks about 256 at a time
 _MEDIA_TYPE = "application/vnd.git-lfs+json"
+_SLOWEST_BYTES_A_SECOND = 1_000_000  # addresses of parts live long enough for such a line
 
 
 async def batch(request: Request) -> Response:
@@ -28,57 +39,138 @@ async def batch(request: Request) -> Response:
         raise BadRequestError(
             "got an LFS operation other than upload; files are read through resolve"
         )
+    if body.get("hash_algo", "sha256") != "sha256":
+        raise ConflictError("got a hash algorithm other than sha256, which this hub does not use")
     objects = body.get("objects")
-    if not isinstance(objects, list):
-        raise BadRequestError("got no list of objects")
-    return await run_in_threadpool(_batch, caller, request, objects)
+    if not isinstance(objects, list) or len(objects) > MAX_OBJECTS:
+        raise BadRequestError(f"got no list of at most {MAX_OBJECTS} objects")
+    transfers = body.get("transfers")
+    in_parts = isinstance(transfers, list) and "multipart" in transfers
+    return await run_in_threadpool(_batch, caller, request, objects, in_parts)
 
 
-def _batch(caller: Caller, request: Request, objects: list[Any]) -> Response:
-    repository = caller.contributor(request)
-    rows = []
-    for item in objects:
-        sha256, size = _object(item)
-        row: dict[str, Any] = {"oid": sha256, "size": size, "authenticated": True}
-        if not repository.has_upload(sha256):
-            row["actions"] = _actions(caller.hub, repository, endpoint(request), sha256, size)
+def _batch(caller: Caller, request: Request, objects: list[Any], in_parts: bool) -> Response:
+    repository, options = caller.contributor(request), caller.hub.options
+    rows: list[dict[str, Any]] = []
+    multipart = False
+    for sha256, size in [_object(item) for item in objects]:
+        row: dict[str, Any] = {"oid": sha256, "size": size}
         rows.append(row)
-    answer = {"transfer": "basic", "objects": rows, "hash_algo": "sha256"}
+        if repository.has_upload(sha256):
+            continue
+        refusal = _refusal(caller.hub, size)
+        if refusal is not None:
+            row["error"] = refusal
+            continue
+        addresses = _Addresses(caller.hub, repository.settings.repo_id, endpoint(request), sha256)
+        parts = in_parts and size > options.multipart_above_bytes
+        multipart = multipart or parts
+        upload = addresses.in_parts(size) if parts else addresses.whole(size)
+        row.update(authenticated=True, actions={"upload": upload, "verify": addresses.verify()})
+    if multipart:
+        caller.hub.objects.sweep_abandoned()
+    transfer = "multipart" if multipart else "basic"
+    answer = {"transfer": transfer, "objects": rows, "hash_algo": "sha256"}
     return JSONResponse(answer, media_type=_MEDIA_TYPE)
 
 
-def _actions(
-    hub: Hub, repository: Repository, base: str, sha256: str, size: int
-) -> dict[str, dict[str, str]]:
-    repo_id = repository.settings.repo_id
-    objects = f"{base}/{repo_id.address}.git/info/lfs/objects"
-    return {
-        "upload": {"href": f"{objects}/{sha256}?{hub.signer.query(repo_id, sha256, size)}"},
-        "verify": {"href": f"{objects}/verify"},
-    }
+def _refusal(hub: Hub, size: int) -> dict[str, Any] | None:
+    """Why an object of this size cannot be taken, before any of it is sent; None if it can."""
+    limit = hub.options.max_upload_bytes
+    if size > limit:
+        message = f"got an object of {size} bytes; this hub takes at most {limit}"
+        return {"code": TooLargeError.status, "message": message}
+    free = shutil.disk_usage(hub.store.root).free
+    if size > free:
+        message = f"got an object of {size} bytes; the hub's disk has room for {free}"
+        return {"code": 507, "message": message}
+    return None
+
+
+class _Addresses:
+    """Where one object of one repository is sent."""
+
+    def __init__(self, hub: Hub, repo_id: RepoId, base: str, sha256: str) -> None:
+        self._hub = hub
+        self._repo_id = repo_id
+        self._sha256 = sha256
+        self._objects = f"{base}/{repo_id.address}.git/info/lfs/objects"
+
+    def verify(self) -> dict[str, Any]:
+        return {"href": f"{self._objects}/verify"}
+
+    def whole(self, size: int) -> dict[str, Any]:
+        query = self._hub.signer.query(self._repo_id, self._sha256, size)
+        return {"href": f"{self._objects}/{self._sha256}?{query}"}
+
+    def in_parts(self, size: int) -> dict[str, Any]:
+        """One address for each part, and one that makes them a whole."""
+        upload, seconds = new_upload(), size // _SLOWEST_BYTES_A_SECOND
+        sizes = part_sizes(size, part_bytes=self._hub.options.part_bytes)
+
+        def query(of: int, **more: int) -> str:
+            signer = self._hub.signer
+            return signer.query(
+                self._repo_id, self._sha256, of, seconds=seconds, upload=upload, **more
+            )
+
+        address = f"{self._objects}/{self._sha256}"
+        header = {
+            f"{number:05d}": f"{address}/part?{query(each, part=number)}"
+            for number, each in enumerate(sizes, start=1)
+        }
+        return {
+            "href": f"{address}/complete?{query(size, parts=len(sizes))}",
+            "header": {"chunk_size": str(sizes[0]), **header},
+        }
 
 
 async def upload(request: Request) -> Response:
     """PUT {upload.href}: the address itself is the permission."""
     hub: Hub = request.app.state.hub
+    repository, permit = await run_in_threadpool(_permitted, request)
     sha256 = request.path_params["sha256"]
-    names = request.path_params
-    named = RepoId(
-        kind=names.get("kind", "models"), namespace=names["namespace"], name=names["name"]
-    )
-    # First: without a permission nobody must hear whether the repository is there.
-    size = hub.signer.check(named, sha256, dict(request.query_params))
-    await run_in_threadpool(hub.store.follow, named)  # before gigabytes are taken in
-    with hub.objects.receive(max_bytes=size) as writer:
+    with hub.objects.receive(max_bytes=int(permit["size"])) as writer:
         await receive_into(writer.write, request)
         await run_in_threadpool(writer.finish, sha256)
-    await run_in_threadpool(_remember, hub, named, sha256)
+    await run_in_threadpool(repository.remember_upload, sha256)
     return Response(status_code=200)
 
 
-def _remember(hub: Hub, named: RepoId, sha256: str) -> None:
-    """Clients cannot send a file a second time, so a name that was left meanwhile is followed."""
-    hub.store.follow(named).remember_upload(sha256)
+async def upload_part(request: Request) -> Response:
+    """PUT an address of a part: in any order, and again where it went wrong."""
+    hub: Hub = request.app.state.hub
+    _, permit = await run_in_threadpool(_permitted, request, "upload", "part")
+    number, size = int(permit["part"]), int(permit["size"])
+    with PartialUpload(hub.objects, permit["upload"]).receiving(number, size) as writer:
+        await receive_into(writer.write, request)
+    # Clients want a tag of every part and send them back. The whole is checked by its SHA-256.
+    return Response(status_code=200, headers={"ETag": f'"{permit["upload"]}-{number}"'})
+
+
+def complete(request: Request) -> Response:
+    """POST {upload.href} of an upload in parts: all of them have been sent."""
+    hub: Hub = request.app.state.hub
+    repository, permit = _permitted(request, "upload", "parts")
+    PartialUpload(hub.objects, permit["upload"]).complete(
+        repository,
+        request.path_params["sha256"],
+        size=int(permit["size"]),
+        parts=int(permit["parts"]),
+    )
+    return JSONResponse({}, media_type=_MEDIA_TYPE)
+
+
+def _permitted(request: Request, *names: str) -> tuple[Repository, dict[str, str]]:
+    """The repository of an upload address, and what the address permits.
+
+    An address stays good when the repository moves meanwhile.
+    """
+    hub: Hub = request.app.state.hub
+    at = request.path_params
+    named = RepoId(kind=at.get("kind", "models"), namespace=at["namespace"], name=at["name"])
+    permit = hub.signer.check(named, at["sha256"], dict(request.query_params), *names)
+    return hub.store.follow(named), permit
 
 
 async def verify(request: Request) -> Response:
@@ -106,10 +198,15 @@ def _object(item: object) -> tuple[str, int]:
 
 
 _OBJECTS = "/{namespace}/{name}.git/info/lfs/objects"
-_PREFIXES = ("/{kind:kind}" + _OBJECTS, _OBJECTS)
 
-ROUTES = [
-    *(Route(prefix + "/batch", batch, methods=["POST"]) for prefix in _PREFIXES),
-    *(Route(prefix + "/verify", verify, methods=["POST"]) for prefix in _PREFIXES),
-    *(Route(prefix + "/{sha256}", upload, methods=["PUT"]) for prefix in _PREFIXES),
-]
+
+def _routes() -> Iterator[Route]:
+    for prefix in ("/{kind:kind}" + _OBJECTS, _OBJECTS):
+        yield Route(prefix + "/batch", batch, methods=["POST"])
+        yield Route(prefix + "/verify", verify, methods=["POST"])
+        yield Route(prefix + "/{sha256}", upload, methods=["PUT"])
+        yield Route(prefix + "/{sha256}/part", upload_part, methods=["PUT"])
+        yield Route(prefix + "/{sha256}/complete", complete, methods=["POST"])
+
+
+ROUTES = list(_routes())
