@@ -21,6 +21,8 @@ prepare_client()
 
 from huggingface_hub import CommitOperationAdd, HfApi  # noqa: E402
 
+from hfrun.hub.maintenance.check import check  # noqa: E402
+from hfrun.hub.maintenance.findings import DAMAGE  # noqa: E402
 from hfrun.hub.names import RepoId  # noqa: E402
 from hfrun.hub.repository import Repository  # noqa: E402
 from hfrun.hub.store import HubStore, open_root  # noqa: E402
@@ -181,6 +183,9 @@ def main() -> None:
     args = parser.parse_args()
     pushes = kill_servers(args.root, kills=args.kills, seed=args.seed)
     found = violations(args.root, pushes)
+    report = check(args.root)
+    found += [finding.text() for finding in report.findings if finding.severity == DAMAGE]
+    print(report.text().splitlines()[-1])
     print(
         f"{args.kills} kills, {len(pushes.tried)} pushes tried, {len(pushes.answered)} answered, "
         f"{len(pushes.refused)} refused, {len(found)} violations"
