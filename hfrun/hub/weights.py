@@ -27,6 +27,8 @@ def header(file: Path) -> dict[str, Any]:
     with file.open("rb") as stream:
         stream.seek(8)
         text = stream.read(size)
+    if len(text) < size:
+        raise ValueError(f"got {len(text)} of the {size} bytes of a header")
     return plain_object(text)
 
 

@@ -32,7 +32,12 @@ from hfrun.hub.finding import SORTS, Found, Wanted, found, page, parameters_betw
 from hfrun.hub.messages import segment
 from hfrun.hub.model_files import sharded_headers
 from hfrun.hub.names import KINDS
-from hfrun.hub.refusals import BadRequestError, RepoNotFoundError, TokenNeededError
+from hfrun.hub.refusals import (
+    BadRequestError,
+    EntryNotFoundError,
+    RepoNotFoundError,
+    TokenNeededError,
+)
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.storage import storage
 
@@ -91,7 +96,9 @@ def info(request: Request) -> Response:
 
 def runtime(request: Request) -> Response:
     """GET /api/spaces/R/runtime: apps are kept here, not run."""
-    Caller.of(request).repository(request)
+    repository = Caller.of(request).repository(request)
+    if repository.settings.repo_id.kind != "spaces":
+        raise EntryNotFoundError("Only Spaces have a runtime")
     return JSONResponse(RUNTIME)
 
 
@@ -227,7 +234,7 @@ ROUTES = [
     Route("/api/organizations/{namespace}/settings/repositories", own_repositories),
     Route(_REPO, info),
     Route(_REPO + "/revision/{revision}", info),
-    Route("/api/spaces/{namespace}/{name}/runtime", runtime),
+    Route(_REPO + "/runtime", runtime),
     Route("/api/models/{namespace}/{name}/safetensors-metadata/{path:path}", safetensors_metadata),
 ]
 
