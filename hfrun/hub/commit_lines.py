@@ -22,10 +22,9 @@ from typing import Any, BinaryIO
 
 from hfrun.hub.names import checked_path, is_sha256
 from hfrun.hub.objects import ObjectWriter
-from hfrun.hub.options import USUAL
 from hfrun.hub.path_rules import PathRules
 from hfrun.hub.refusals import BadRequestError, ObjectMissingError, TooLargeError
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository
+from hfrun.hub.repository import Repository
 from hfrun.hub.tree import Delete, Entry, Put, lfs_entry
 from hfrun.hub.upload_mode import REGULAR_MAX_BYTES, is_large, rules_of
 
@@ -47,11 +46,7 @@ class CommitRequest:
 
 
 def read_commit(
-    repository: Repository,
-    body: BinaryIO,
-    *,
-    revision: str = DEFAULT_BRANCH,
-    regular_max_bytes: int = USUAL.regular_max_bytes,
+    repository: Repository, body: BinaryIO, *, revision: str, regular_max_bytes: int
 ) -> CommitRequest:
     """Read a whole body and store the files in it; a piece of one line at a time is in memory.
 

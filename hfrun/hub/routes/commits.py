@@ -14,7 +14,8 @@ from hfrun.hub.commit_lines import CommitRequest, read_commit
 from hfrun.hub.discussion import number_of
 from hfrun.hub.discussions import Discussion, Discussions
 from hfrun.hub.disk import make_folder
-from hfrun.hub.messages import chunks, endpoint, segment
+from hfrun.hub.messages import endpoint, segment
+from hfrun.hub.receiving import receive_into
 from hfrun.hub.refusals import ForbiddenError, RevisionNotFoundError, TooLargeError
 from hfrun.hub.repository import Repository
 
@@ -30,18 +31,22 @@ async def commit(request: Request) -> Response:
     incoming = caller.hub.objects.incoming
     make_folder(incoming)
     with tempfile.TemporaryFile(dir=incoming) as body:
-        async for chunk in chunks(request):
-            await run_in_threadpool(body.write, chunk)
-            if body.tell() > BODY_MAX_BYTES:
+
+        def write(chunk: bytes) -> None:
+            if body.tell() + len(chunk) > BODY_MAX_BYTES:
                 raise TooLargeError(f"got a commit of more than {BODY_MAX_BYTES} bytes")
+            body.write(chunk)
+
+        await receive_into(write, request)
         body.seek(0)
         return await run_in_threadpool(_commit, caller, request, body)
 
 
 def _commit(caller: Caller, request: Request, body: BinaryIO) -> Response:
     repository = _target(caller, request)
-    wanted, author = read_commit(repository, body), caller.require_role().user
-    revision = segment(request, "revision")
+    revision, author = segment(request, "revision"), caller.require_role().user
+    limit = caller.hub.options.regular_max_bytes
+    wanted = read_commit(repository, body, revision=revision, regular_max_bytes=limit)
     opened = None
     if _opens_pull_request(request):
         opened, made = _open(repository, revision, wanted, author)
