@@ -30,7 +30,7 @@ def whoami(request: Request) -> Response:
             "auth": {
                 "type": "access_token",
                 "accessToken": {
-                    "displayName": token.id,
+                    "displayName": token.label or token.id,
                     "role": token.role,
                     "createdAt": token.created_at,
                 },

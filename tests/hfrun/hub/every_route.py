@@ -21,7 +21,9 @@ from hfrun.hub.tree import Put, lfs_entry, regular_entry
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 SINGULAR = {"models": "model", "datasets": "dataset", "spaces": "space"}
-CONTENT = b"LARGEqm83Vk"  # unchanged by any encoding of a page
+# Unchanged by any encoding of a page: what files hold, and what cards and titles say.
+CONTENT = b"LARGEqm83Vk"
+SECRET = b"SMALLhw52Np"
 MARKER = "Xq7Zt4inside"
 CARD = f"---\ntags: [tag-{MARKER}]\nlicense: other\n---\n# Card {MARKER}\n"
 
@@ -65,7 +67,7 @@ def make(root: Path, repo_id: str, kind: str, *, private: bool = False) -> None:
         author=namespace,
         sdk="static" if kind == "spaces" else None,
     )
-    small = {"secret.txt": MARKER.encode(), "README.md": CARD.encode()}
+    small = {"secret.txt": SECRET, "README.md": CARD.encode()}
     changes = [Put(path=p, entry=regular_entry(d, store.objects.put(d))) for p, d in small.items()]
     sha256 = store.objects.put(CONTENT)
     repository.remember_upload(sha256)
@@ -133,7 +135,7 @@ def _fields(namespace: str, name: str, kind: str) -> dict[str, Any]:
     """The fields of all JSON bodies at once: each route takes its own."""
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     return {
-        "files": [{"path": "secret.txt", "size": len(CONTENT), "sample": ""}],
+        "files": [{"path": "secret.txt", "size": len(CONTENT), "sample": "", "sha256": sha256}],
         "operation": "upload",
         "objects": [{"oid": sha256, "size": len(CONTENT)}],
         "oid": sha256,
@@ -154,6 +156,8 @@ def _fields(namespace: str, name: str, kind: str) -> dict[str, Any]:
         "sdk": "static",
         "fromRepo": f"{namespace}/{name}",
         "toRepo": f"{namespace}/{name}-elsewhere",
+        "repository": f"{namespace}/{name}-elsewhere",
+        "target": {"type": SINGULAR[kind], "name": f"{namespace}/{name}"},
     }
 
 
