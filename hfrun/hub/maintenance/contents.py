@@ -12,10 +12,10 @@ from hfrun.hub.maintenance.findings import (
     Finding,
     Identity,
     PutRight,
-    Remove,
     Rewrite,
     SetAside,
     identity,
+    without_note,
 )
 from hfrun.hub.maintenance.raw import files, object_files, parsed_tree, read, repository_folders
 from hfrun.hub.objects import ObjectStore
@@ -144,7 +144,7 @@ class Contents:
                 severity=DAMAGE,
                 place=self._place(note),
                 wrong="it lets clients skip the upload of an object that is damaged",
-                remedy=Remove(path=note, seen=identity(note)),
+                remedy=without_note(note),
             )
             for note in notes
             if note.exists()

@@ -157,6 +157,14 @@ class Report:
         )
 
 
+def without_note(note: Path) -> Remedy:
+    """How a note of an upload goes: it is empty, and one that is not may be something else."""
+    seen = identity(note)
+    if seen is not None and seen[1] > 0:
+        return SetAside(path=note, seen=seen)
+    return Remove(path=note, seen=seen)
+
+
 def identity(path: Path) -> Identity | None:
     """Inode and size of a file, not following links; None where there is none."""
     try:

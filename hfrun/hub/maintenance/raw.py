@@ -44,9 +44,14 @@ def repository_folders(root: Path) -> list[Path]:
 
 def object_files(root: Path) -> Iterator[os.DirEntry[str]]:
     """All files two folders below ``objects/``, whatever their names."""
+    for folder in object_folders(root):
+        yield from files(folder)
+
+
+def object_folders(root: Path) -> Iterator[Path]:
+    """The folders that hold objects."""
     for first in subfolders(root / "objects"):
-        for second in subfolders(first):
-            yield from files(second)
+        yield from subfolders(first)
 
 
 def is_partial(name: str) -> bool:
@@ -71,10 +76,10 @@ def delete(path: Path) -> None:
 
 
 def read(path: Path) -> bytes | None:
-    """The bytes of a file; None where there is none."""
+    """The bytes of a file; None where there is none, or something else."""
     try:
         return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
 

@@ -14,10 +14,10 @@ from hfrun.hub.maintenance.findings import (
     Finding,
     PutRight,
     Remedy,
-    Remove,
     Rewrite,
     SetAside,
     identity,
+    without_note,
 )
 from hfrun.hub.maintenance.history import History
 from hfrun.hub.maintenance.raw import files, parsed_commit, parsed_tree, read, tree_id
@@ -211,7 +211,7 @@ class RepositoryCheck:
             if not is_sha256(file.name) or not self._contents.is_stored(file.name):
                 path = Path(file.path)
                 wrong = "it notes an upload of which nothing is stored"
-                self._add(path, wrong, Remove(**_of(path)), LEFTOVER)
+                self._add(path, wrong, without_note(path), LEFTOVER)
 
     def _check_misnamed(self, needed: set[str]) -> None:
         """Content that is missed under its right name goes there; any other is useless."""

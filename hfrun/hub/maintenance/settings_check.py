@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from hfrun.hub.commit import Commit
@@ -20,7 +20,14 @@ from hfrun.hub.maintenance.findings import (
     SetAside,
     identity,
 )
-from hfrun.hub.maintenance.raw import QUARANTINE, is_abandoned, is_partial, read
+from hfrun.hub.maintenance.raw import (
+    QUARANTINE,
+    is_abandoned,
+    is_partial,
+    object_folders,
+    read,
+    subfolders,
+)
 from hfrun.hub.names import RepoId, checked_repo_id
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import BadRequestError, RepoNotFoundError
@@ -28,6 +35,19 @@ from hfrun.hub.repository import Repository, Settings, utc_now
 
 _KEY = re.compile(rb"[0-9a-f]{64}\n?")
 _TABLES = ("users", "organisations", "tokens")
+_FILES = (
+    "accounts.json",
+    "secret",
+    "moved/places/*",
+    "moved/names/*/*/*",
+    "repositories/*/*/*/*.json",
+    "repositories/*/*/*/refs/*/*",
+    *(
+        f"repositories/*/*/*/{name}/*"
+        for name in ("commits", "trees", "uploads", "removed", "discussions")
+    ),
+)
+_FOLDER = "a folder where a file should be"
 _WITHOUT_PARTIALS = ("objects", "incoming", "locks", QUARANTINE)
 
 
@@ -45,7 +65,7 @@ def settings_findings(folder: Path, shown: str, commits: Sequence[Commit]) -> li
         wrong = _wrong_settings(settings, here)
     except RepoNotFoundError:
         wrong, settings = "it is missing", None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
         wrong, settings = f"not settings of a repository: {error}", None
     if wrong is None:
         return []
@@ -97,7 +117,10 @@ def root_findings(root: Path) -> list[Finding]:
 
 
 def _strays(root: Path) -> list[Finding]:
-    """Broken-off writes and links anywhere below the root; its own entries may be links."""
+    """Broken-off writes, links and misplaced folders below the root; its own entries may be links.
+
+    Objects are listed elsewhere.
+    """
     found = []
     for at, folders, names in os.walk(root):
         folder = Path(at)
@@ -108,8 +131,22 @@ def _strays(root: Path) -> list[Finding]:
                 found.append(_leftover(root, folder / name, "a write that was broken off"))
         if folder != root:
             links = [folder / name for name in [*folders, *names] if (folder / name).is_symlink()]
-            found += [_link(root, path) for path in links]
+            found += [_set_aside(root, path, "a link, which no hub makes") for path in links]
+        misplaced = [folder / n for n in folders if _is_file((folder / n).relative_to(root))]
+        found += [_set_aside(root, path, _FOLDER) for path in misplaced if not path.is_symlink()]
+    found += [
+        _set_aside(root, path, _FOLDER)
+        for folder in object_folders(root)
+        for path in subfolders(folder)
+    ]
     return found
+
+
+def _is_file(place: PurePath) -> bool:
+    """Whether a place below the root, by the layout of hubs, can only be that of a file."""
+    return any(
+        place.match(pattern) and len(place.parts) == pattern.count("/") + 1 for pattern in _FILES
+    )
 
 
 def _account_findings(file: Path) -> list[Finding]:
@@ -171,7 +208,7 @@ def _leftover(root: Path, path: Path, wrong: str) -> Finding:
     return Finding(severity=LEFTOVER, place=place, wrong=wrong, remedy=remedy)
 
 
-def _link(root: Path, path: Path) -> Finding:
+def _set_aside(root: Path, path: Path, wrong: str) -> Finding:
     remedy = SetAside(path=path, seen=identity(path))
     place = path.relative_to(root).as_posix()
-    return Finding(severity=DAMAGE, place=place, wrong="a link, which no hub makes", remedy=remedy)
+    return Finding(severity=DAMAGE, place=place, wrong=wrong, remedy=remedy)
