@@ -46,7 +46,7 @@ def loading_lines(
 def _model_lines(config: Mapping[str, Any], arguments: str) -> str:
     architectures = config.get("architectures")
     named = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
-    own = config.get("model_type") in OWN_MODEL_TYPES
+    own = str(config.get("model_type")) in OWN_MODEL_TYPES
     classifies = own or named.endswith("ForSequenceClassification")
     auto = "AutoModelForSequenceClassification" if classifies else "AutoModel"
     first = "import hfrun.models  # registers the model with the Auto classes\n" if own else ""

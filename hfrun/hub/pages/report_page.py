@@ -6,6 +6,7 @@ from starlette.responses import FileResponse, Response
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.place import REPORT_PAGE, Place
 from hfrun.hub.pages.rendering import SAFE_HEADERS
+from hfrun.hub.pages.verdict import badge_svg
 from hfrun.hub.refusals import EntryNotFoundError
 
 MAX_BYTES = 30_000_000  # a larger page would stop a browser; it can be downloaded
@@ -46,15 +47,28 @@ def report_file(request: Request) -> Response:
             f"{REPORT_PAGE} is not at this revision, or larger than {MAX_BYTES} bytes",
             commit=place.commit.id,
         )
-    private = place.caller.token is not None
     return FileResponse(
         place.repository.content(entry),
         media_type="text/html; charset=utf-8",
-        headers={
-            **SAFE_HEADERS,
-            "Content-Security-Policy": REPORT_POLICY,
-            "Cache-Control": "private, no-store" if private else "no-cache",
-            "ETag": f'"{entry.etag}"',
-            "Vary": "Cookie, Authorization",
-        },
+        headers={**_headers(place, REPORT_POLICY), "ETag": f'"{entry.etag}"'},
     )
+
+
+@as_page
+def badge(request: Request) -> Response:
+    """GET /P R/badge.svg?revision=: the outcome of the gates as a small picture."""
+    place = Place.of(request)
+    return Response(
+        badge_svg(place.facts.verdict),
+        media_type="image/svg+xml",
+        headers=_headers(place, "default-src 'none'; sandbox"),
+    )
+
+
+def _headers(place: Place, policy: str) -> dict[str, str]:
+    return {
+        **SAFE_HEADERS,
+        "Content-Security-Policy": policy,
+        "Cache-Control": "private, no-store" if place.caller.token is not None else "no-cache",
+        "Vary": "Cookie, Authorization",
+    }

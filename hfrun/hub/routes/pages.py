@@ -45,6 +45,7 @@ _VIEWS: tuple[tuple[str, Callable[..., object]], ...] = (
     ("/commit/{revision}", history.commit),
     ("/report/{revision}", report_page.report_page),
     ("/report/{revision}/report.html", report_page.report_file),
+    ("/badge.svg", report_page.badge),
     ("/discussions", discussion_pages.discussions_page),
     ("/discussions/{number}", discussion_pages.discussion_page),
     ("/access", gate_pages.access_page),

@@ -277,6 +277,23 @@ def test_the_report_is_framed_and_can_do_nothing_even_alone(anyone: Visitor) -> 
     assert "There is no report at this revision" in words(anyone.text("/desk/better/report/main"))
 
 
+def test_the_badge_says_what_the_gates_found_to_those_who_may_know(
+    furnished: HubUnderTest, anyone: Visitor
+) -> None:
+    bob = visitor(furnished, furnished.bob)
+    for who, address, outcome in (
+        (anyone, WALKER, b"gates: fail"),
+        (anyone, "/desk/better", b"gates: pass"),
+        (anyone, "/alice/long-history", b"gates: not judged"),
+        (anyone, "/bob/gated", b"gates: not judged"),
+        (bob, "/bob/gated", b"gates: pass"),
+    ):
+        answer = who.get(f"{address}/badge.svg")
+        assert answer.headers["Content-Type"] == "image/svg+xml"
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert outcome in answer.body, address
+
+
 # Who may see what
 
 
