@@ -43,7 +43,7 @@ def _preupload(caller: Caller, request: Request, body: dict[str, Any]) -> Respon
         if file.size > caller.hub.options.max_upload_bytes:
             raise TooLargeError(
                 f"got {file.path!r} of {file.size} bytes; this hub takes files of at most "
-                f"{caller.hub.options.max_upload_bytes} (hfrun hub serve --max-upload-bytes)"
+                f"{caller.hub.options.max_upload_bytes} (hfrun hub serve --max-upload-gb)"
             )
     tree = repository.tree(repository.commit(repository.resolve(segment(request, "revision"))))
     rules = rules_of(repository.objects, tree, gitignore=gitignore)
