@@ -103,7 +103,7 @@ def readable(root: Path) -> None:
             Discussions(repository).list()
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(15))
 def test_any_damage_is_told_and_mended_without_loss(whole: Path, tmp_path: Path, seed: int) -> None:
     break_and_mend(whole, tmp_path / "hub", seed)
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from hfrun.bench.hub_stores import STORES, store_figures
 
 
+@pytest.mark.slow
 def test_git_libraries_come_to_the_same_trees_and_listings_as_the_hub(tmp_path: Path) -> None:
     """The bench itself refuses stores that differ."""
     figures = store_figures(tmp_path, commits=3)
