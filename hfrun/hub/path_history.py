@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from cachetools import LRUCache
 
 from hfrun.hub.commit import Commit
 from hfrun.hub.repository import Repository
-from hfrun.hub.tree import Tree, folders
+from hfrun.hub.tree import folders
 
 # By the commit's id, which is the hash of its whole history. Counted in paths, as trees are.
 _CACHED_PATHS = 100_000
@@ -26,13 +27,13 @@ def history_of_paths(repository: Repository, commit: Commit) -> Mapping[str, Com
         f/b      .    x    x      file differs from the commit before; a folder changes with
         commit   3    2    1      anything below it, deletions too
 
-    The history is walked once, newest first, until all are found.
+    The history is walked once, newest first, until all are found or a commit is met for which
+    they are known: after a push, that is the one before.
     """
-    with _lock:
-        known = _known.get(commit.id)
+    known = _known_at(commit.id)
     if known is not None:
         return known
-    tree = repository.tree(commit)
+    tree = repository.stored_tree(commit.tree)
     missing = {*tree, *folders(tree)}
     found: dict[str, Commit] = {}
     history = repository.history(commit.id)
@@ -43,9 +44,15 @@ def history_of_paths(repository: Repository, commit: Commit) -> Mapping[str, Com
             found.update(dict.fromkeys(missing, newer))
             break
         if older.tree != newer.tree:
-            changed = _changed(repository.tree(newer), repository.tree(older)) & missing
+            before = repository.stored_tree(older.tree)
+            changed = _changed(tree, before) & missing
             found.update(dict.fromkeys(changed, newer))
             missing -= changed
+            tree = before
+        known = _known_at(older.id)
+        if known is not None:
+            found.update((path, known[path]) for path in missing)
+            break
         newer = older
     if len(found) < _CACHED_PATHS:
         with _lock:
@@ -53,8 +60,13 @@ def history_of_paths(repository: Repository, commit: Commit) -> Mapping[str, Com
     return found
 
 
-def _changed(newer: Tree, older: Tree) -> set[str]:
+def _known_at(commit_id: str) -> Mapping[str, Commit] | None:
+    with _lock:
+        return _known.get(commit_id)
+
+
+def _changed(newer: Mapping[str, Any], older: Mapping[str, Any]) -> set[str]:
     """Files that differ between two commits, and the folders that hold them."""
-    files = {path for path, entry in newer.items() if older.get(path) != entry}
+    files = {path for path, fields in newer.items() if older.get(path) != fields}
     files |= older.keys() - newer.keys()
     return files | folders(files)

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cachetools import LRUCache
 
 from hfrun.hub.commit import Commit
 from hfrun.hub.refusals import RevisionNotFoundError
 from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS, Repository
-from hfrun.hub.tree import Tree
 
 _CACHED_FILES = 200_000
 
@@ -96,8 +96,8 @@ def _walked(repository: Repository, refs: Mapping[str, str], before: Storage) ->
                 met.add(commit.id)
                 break
             commits.add(commit.id)
-            tree = repository.tree(commit)
-            sizes.update((entry.sha256, entry.size) for entry in tree.values())
+            tree = repository.stored_tree(commit.tree)
+            sizes.update((file["sha256"], file["size"]) for file in tree.values())
             # Older commits come later, and say where a file was at first.
             for sha256, path in _large_paths(tree).items():
                 known = large.get(sha256)
@@ -115,9 +115,9 @@ def _walked(repository: Repository, refs: Mapping[str, str], before: Storage) ->
     return Storage(heads=heads, commits=frozenset(commits), sizes=sizes, large=large)
 
 
-def _large_paths(tree: Tree) -> dict[str, str]:
+def _large_paths(tree: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Each large file's SHA-256, with one of its paths."""
-    return {entry.sha256: path for path, entry in tree.items() if entry.lfs}
+    return {file["sha256"]: path for path, file in tree.items() if file["lfs"]}
 
 
 def _history(repository: Repository, head: str) -> Iterator[Commit]:
