@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -97,8 +98,7 @@ def every_request(root: Path, *, namespace: str, name: str, kind: str) -> Iterat
     Routes without a kind in them belong to models, and are left out for the others; so are those
     of another kind.
     """
-    for route in create_app(root).routes:
-        assert isinstance(route, Route)  # no mounts, whose routes this would miss
+    for route in _routes(root):
         prefixed = "{kind:kind}" in route.path
         about = next((k for k in SINGULAR if f"/{k}/" in f"{route.path}/"), "models")
         if not prefixed and "{name}" in route.path and about != kind:
@@ -110,6 +110,13 @@ def every_request(root: Path, *, namespace: str, name: str, kind: str) -> Iterat
             yield Sent(
                 route=route.path, method=method, target=target, body=body, content_type=content_type
             )
+
+
+@cache
+def _routes(root: Path) -> tuple[Route, ...]:
+    routes = tuple(route for route in create_app(root).routes if isinstance(route, Route))
+    assert len(routes) == len(create_app(root).routes)  # no mounts, whose routes this would miss
+    return routes
 
 
 def _body(

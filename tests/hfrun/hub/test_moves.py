@@ -299,7 +299,7 @@ def place_of(store: HubStore, *names: str) -> str:
     return only
 
 
-@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("private", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_crash_at_any_moment_of_a_move_leaves_the_repository_whole_under_one_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
 ) -> None:
@@ -367,7 +367,7 @@ def test_a_crash_while_a_repository_is_deleted_leaves_no_name_that_leads_to_it(
 
 
 def test_two_processes_that_move_the_same_repositories_share_them_out(store: HubStore) -> None:
-    n = 12
+    n = 6
     for name in [*(f"a{i}" for i in range(n)), "x"]:
         create(store, name)
     command = [sys.executable, "-m", "tests.hfrun.hub.mover", str(store.root)]
@@ -446,7 +446,7 @@ def test_readers_of_a_repository_that_moves_find_it_at_every_moment(hub: HubUnde
     for reader in readers:
         reader.start()
     names = [model("swing"), model("swung")]
-    for _ in range(30):
+    for _ in range(12):
         store.move(*names)
         names.reverse()
     stop.set()
