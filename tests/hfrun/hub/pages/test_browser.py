@@ -15,7 +15,13 @@ from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.pages.furnished import commit, made, pull_request
 from tests.lob_backtest.test_report_browser import CONTRASTS, LEAST_CONTRAST, NAMES
 
-WIDTHS, SCHEMES = (400, 1280), ("light", "dark")
+_BY_HAND = pytest.mark.slow  # the same pages once more
+LOOKS = (
+    pytest.param(400, "light", id="phone-light"),
+    pytest.param(1280, "dark", id="desk-dark"),
+    pytest.param(400, "dark", id="phone-dark", marks=_BY_HAND),
+    pytest.param(1280, "light", id="desk-light", marks=_BY_HAND),
+)
 LOOKED_AT = (
     "/", "/models?sort=accuracy", "/alice", "/login", "/alice/walker", "/alice/walker/tree/main",
     "/alice/walker/blob/main/notes/first.txt", "/alice/walker/commits/main",
@@ -110,8 +116,7 @@ def window(
     return opened
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_pages_fit_the_screen_and_can_be_read(
     browser: Any, furnished: HubUnderTest, width: int, scheme: str
 ) -> None:
@@ -134,7 +139,7 @@ def test_pages_fit_the_screen_and_can_be_read(
     opened.page.context.close()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("width", [400, pytest.param(1280, marks=_BY_HAND)])
 def test_a_hostile_repository_runs_nothing_asks_for_nothing_and_spoils_no_page(
     browser: Any, furnished: HubUnderTest, width: int
 ) -> None:
