@@ -9,12 +9,44 @@ from pathlib import Path
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import AlreadyExistsError, RepoNotFoundError
+from hfrun.hub.repository import Repository
 from hfrun.hub.store import HubStore
 
 
 def model(name: str) -> RepoId:
     """A model repository of alice."""
     return RepoId(kind="models", namespace="alice", name=name)
+
+
+def create(store: HubStore, name: str, *, private: bool = False) -> Repository:
+    return store.create(model(name), private=private, author="alice", sdk=None)
+
+
+def leads_to(store: HubStore, name: str) -> list[str]:
+    """Where a name that no repository has leads."""
+    try:
+        store.open(model(name))
+    except RepoNotFoundError:
+        pass
+    else:
+        raise AssertionError(f"a repository has the name {name}")
+    return [str(r.settings.repo_id) for r in store.successors("models", "alice", name)]
+
+
+def place_of(store: HubStore, *names: str) -> str:
+    """Which one of the names has the repository; it is whole and calls itself so."""
+    found = []
+    for name in names:
+        try:
+            repository = store.open(model(name))
+        except RepoNotFoundError:
+            continue
+        tree = repository.tree(repository.commit(repository.head("main")))
+        assert repository.content(tree[".gitattributes"]).stat().st_size > 0
+        assert str(repository.settings.repo_id) == f"alice/{name}"
+        found.append(name)
+    (only,) = found
+    return only
 
 
 def race(store: HubStore, worker: str, n: int) -> list[int]:

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,11 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import AlreadyExistsError, RepoNotFoundError
-from hfrun.hub.repository import Repository
 from hfrun.hub.store import HubStore, open_root
 from hfrun.hub.tokens import Accounts
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, SECRET, SINGULAR, Sent, every_request, make
-from tests.hfrun.hub.mover import model
+from tests.hfrun.hub.mover import create, leads_to, model, place_of
 
 # The client's own call of its HTTP library.
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -31,17 +29,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning
 @pytest.fixture
 def store(tmp_path: Path) -> HubStore:
     return HubStore(open_root(tmp_path / "hub", create=True))
-
-
-def create(store: HubStore, name: str, *, private: bool = False) -> Repository:
-    return store.create(model(name), private=private, author="alice", sdk=None)
-
-
-def leads_to(store: HubStore, name: str) -> list[str]:
-    """Where a name that no repository has leads."""
-    with pytest.raises(RepoNotFoundError):
-        store.open(model(name))
-    return [str(r.settings.repo_id) for r in store.successors("models", "alice", name)]
 
 
 @pytest.fixture
@@ -244,126 +231,6 @@ def test_another_case_of_the_same_name_is_only_shown_differently(store: HubStore
     assert str(moved.settings.repo_id) == "alice/Model"
     assert str(store.open(model("model")).settings.repo_id) == "alice/Model"
     assert not (store.root / "moved").exists()
-
-
-class CrashError(BaseException):
-    """Stands for the end of the process: nothing catches it."""
-
-
-def crash_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> Callable[[], int]:
-    """Crash at the flush to the disk of this number; gives how many there were."""
-    flush, done = os.fsync, 0
-
-    def counted(descriptor: int) -> None:
-        nonlocal done
-        done += 1
-        if done > steps:
-            raise CrashError()
-        flush(descriptor)
-
-    monkeypatch.setattr(os, "fsync", counted)
-    return lambda: done
-
-
-def until_whole(
-    monkeypatch: pytest.MonkeyPatch, prepare: Callable[[], HubStore], act: Callable[[HubStore], Any]
-) -> list[HubStore]:
-    """Do the same with a crash after 0, 1, 2, ... flushes, until it comes to its end."""
-    crashed: list[HubStore] = []
-    for steps in range(100):
-        store = prepare()
-        with monkeypatch.context() as patch:
-            crash_after(patch, steps)
-            try:
-                act(store)
-            except CrashError:
-                crashed.append(HubStore(store.root))
-                continue
-        return crashed
-    raise AssertionError("it never came to its end")
-
-
-def place_of(store: HubStore, *names: str) -> str:
-    """Which one of the names has the repository; it is whole and calls itself so."""
-    found = []
-    for name in names:
-        try:
-            repository = store.open(model(name))
-        except RepoNotFoundError:
-            continue
-        tree = repository.tree(repository.commit(repository.head("main")))
-        assert repository.content(tree[".gitattributes"]).stat().st_size > 0
-        assert str(repository.settings.repo_id) == f"alice/{name}"
-        found.append(name)
-    (only,) = found
-    return only
-
-
-@pytest.mark.parametrize("private", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_crash_at_any_moment_of_a_move_leaves_the_repository_whole_under_one_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: bool
-) -> None:
-    count = iter(range(1000))
-
-    def prepare() -> HubStore:
-        store = HubStore(open_root(tmp_path / f"hub{next(count)}", create=True))
-        create(store, "first", private=private)
-        store.move(model("first"), model("old"))
-        create(store, "new")  # its name leads elsewhere, until the move takes it
-        store.move(model("new"), model("other"))
-        return store
-
-    crashed = until_whole(
-        monkeypatch, prepare, lambda store: store.move(model("old"), model("new"))
-    )
-    places = []
-    for store in crashed:
-        place = place_of(store, "old", "new")
-        places.append(place)
-        assert leads_to(store, "first") == [f"alice/{place}"]
-        if place == "new":
-            assert leads_to(store, "old") == ["alice/new"]
-        assert [f for f in check(store.root).findings if f.severity == "damage"] == []
-        if place == "old":
-            store.move(model("old"), model("new"))
-        assert leads_to(store, "first") == leads_to(store, "old") == ["alice/new"]
-        create(store, "old")
-        assert leads_to(store, "first") == ["alice/new"]
-        store.move(model("new"), model("last"))
-        assert leads_to(store, "first") == ["alice/last"]
-        if not private:
-            assert leads_to(store, "new") == ["alice/last"]
-        store.delete(model("last"))
-        assert leads_to(store, "first") == leads_to(store, "last") == []
-    assert len(places) > 8
-    assert sorted(places, reverse=True) == places  # old up to the renaming, new from then on
-    assert {"old", "new"} == set(places)
-
-
-def test_a_crash_while_a_repository_is_deleted_leaves_no_name_that_leads_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = iter(range(1000))
-
-    def prepare() -> HubStore:
-        store = HubStore(open_root(tmp_path / f"hub{next(count)}", create=True))
-        create(store, "first")
-        store.move(model("first"), model("gone"))
-        return store
-
-    crashed = until_whole(monkeypatch, prepare, lambda store: store.delete(model("gone")))
-    for store in crashed:
-        try:
-            store.open(model("gone"))
-        except RepoNotFoundError:
-            assert leads_to(store, "first") == []
-        else:
-            assert leads_to(store, "first") == ["alice/gone"]
-            store.delete(model("gone"))
-        create(store, "gone")
-        assert leads_to(store, "first") == []
-        assert [f for f in check(store.root).findings if f.severity == "damage"] == []
-    assert len(crashed) > 2
 
 
 def test_two_processes_that_move_the_same_repositories_share_them_out(store: HubStore) -> None:
