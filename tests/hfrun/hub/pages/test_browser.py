@@ -172,6 +172,10 @@ def test_a_hostile_card_shows_its_harmless_parts(browser: Any, furnished: HubUnd
     card = opened.page.locator("article.card")
     assert "metadata cannot be read" in card.inner_text()
     assert "after all the closing tags" in card.inner_text()
+    # They are loaded lazily: the page does not wait for them.
+    opened.page.wait_for_function(
+        "[...document.querySelectorAll('article img')].every(i => i.complete && i.naturalWidth)"
+    )
     shown = card.locator("img").evaluate_all(
         "images => images.map(i => [i.naturalWidth, i.naturalHeight, i.clientWidth <= 400])"
     )
