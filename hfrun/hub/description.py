@@ -18,7 +18,7 @@ from hfrun.hub.model_files import (
 )
 from hfrun.hub.path_history import history_of_paths as history_of_paths
 from hfrun.hub.repository import Repository
-from hfrun.hub.storage import storage
+from hfrun.hub.storage import storage, used_bytes_if_cheap
 from hfrun.hub.tree import Entry, Tree, lfs_pointer
 
 CARD_MAX_BYTES = 1_000_000  # a longer README is served but not read for its metadata
@@ -149,7 +149,7 @@ _LISTED = (
 )
 _INFO = (
     *("cardData", "config", "safetensors", "transformersInfo", "model-index", "widgetData"),
-    *("runtime", "models", "datasets", "usedStorage"),
+    *("runtime", "models", "datasets"),
 )
 
 
@@ -179,7 +179,10 @@ def description(repository: Repository, commit: Commit) -> dict[str, Any]:
 
 def full_description(repository: Repository, commit: Commit) -> dict[str, Any]:
     """What the info of one repository says, without its files."""
-    return properties(repository, commit, (*_LISTED, *_INFO))
+    found = properties(repository, commit, (*_LISTED, *_INFO))
+    # Nobody asked for it: a long history is not walked for one number.
+    used = used_bytes_if_cheap(repository, files=len(repository.tree(commit)))
+    return found if used is None else {**found, "usedStorage": used}
 
 
 def card_of(repository: Repository, commit: Commit) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,10 @@ from hfrun.hub.description import properties
 from hfrun.hub.metadata import texts
 from hfrun.hub.refusals import BadRequestError, RevisionNotFoundError
 from hfrun.hub.repository import DEFAULT_BRANCH, Repository
+
+# A repository that is deleted while it is listed, or was damaged, is not in the list: that spoils
+# nothing for the others.
+_GONE = (RevisionNotFoundError, FileNotFoundError)
 
 # What is sorted by. Likes, downloads and trends are not counted here: all are equal, and the
 # newest repositories come first, an order that no push changes.
@@ -101,10 +105,21 @@ def found(repositories: Iterable[Repository], wanted: Wanted) -> Iterator[Found]
             continue
         try:
             commit = repository.commit(repository.head(DEFAULT_BRANCH))
-        except RevisionNotFoundError:  # deleted meanwhile
+            if wanted.takes(repository, commit):
+                yield Found(repository=repository, commit=commit)
+        except _GONE:
             continue
-        if wanted.takes(repository, commit):
-            yield Found(repository=repository, commit=commit)
+
+
+def described(rows: Iterable[Found], describe: Callable[[Found], dict[str, Any]]) -> list[Any]:
+    """What is said of each row that is still there."""
+    said = []
+    for row in rows:
+        try:
+            said.append(describe(row))
+        except _GONE:
+            continue
+    return said
 
 
 def page(

@@ -13,6 +13,7 @@ from hfrun.hub.refusals import RevisionNotFoundError
 from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS, Repository
 
 _CACHED_FILES = 200_000
+_CHEAP_FILES = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,24 @@ def storage(repository: Repository) -> Storage:
         with _lock:
             _known[repository.folder] = found
     return found
+
+
+def used_bytes_if_cheap(repository: Repository, *, files: int) -> int | None:
+    """Bytes of all revisions; None where finding out would take more than about a second.
+
+    Args:
+        files: how many there are now, which stands for all commits.
+    """
+    with _lock:
+        known = repository.folder in _known
+    if not known:
+        try:
+            commits = sum(1 for _ in (repository.folder / "commits").iterdir())
+        except FileNotFoundError:  # deleted while we looked
+            return None
+        if files * commits > _CHEAP_FILES:
+            return None
+    return storage(repository).used_bytes
 
 
 def _walked(repository: Repository, refs: Mapping[str, str], before: Storage) -> Storage | None:

@@ -28,7 +28,7 @@ from hfrun.hub.description import (
     sibling,
     summary,
 )
-from hfrun.hub.finding import SORTS, Found, Wanted, found, page, parameters_between
+from hfrun.hub.finding import SORTS, Found, Wanted, described, found, page, parameters_between
 from hfrun.hub.messages import segment
 from hfrun.hub.model_files import sharded_headers
 from hfrun.hub.names import KINDS
@@ -72,7 +72,7 @@ def listing(request: Request) -> Response:
     headers = {}
     if following is not None:
         headers["Link"] = f'<{request.url.include_query_params(cursor=following)}>; rel="next"'
-    return JSONResponse([_row(row, request, asked) for row in rows], headers=headers)
+    return JSONResponse(described(rows, lambda r: _row(r, request, asked)), headers=headers)
 
 
 def info(request: Request) -> Response:
@@ -132,27 +132,27 @@ def own_repositories(request: Request) -> Response:
     if caller.token is None:
         raise TokenNeededError("Listing your repositories needs a token")
     namespace = request.path_params.get("namespace", caller.token.user).lower()
-    own = [
-        repository
+    wanted = Wanted(author=namespace)
+    own = (
+        row
         for kind in KINDS
-        for repository in _visible(caller, kind)
-        if repository.settings.repo_id.namespace.lower() == namespace
-        and caller.is_member(repository)
-    ]
-    used = [storage(repository).used_bytes for repository in own]
-    total = sum(used) or 1
-    rows = [
-        {
-            "id": str(repository.settings.repo_id),
-            "type": repository.settings.repo_id.kind.removesuffix("s"),
-            "updatedAt": repository.commit(repository.head(DEFAULT_BRANCH)).date,
-            "visibility": "private" if repository.settings.private else "public",
-            "storage": size,
-            "storagePercent": 100 * size / total,
-        }
-        for repository, size in zip(own, used, strict=True)
-    ]
-    return JSONResponse(rows)
+        for row in found(_visible(caller, kind), wanted)
+        if caller.is_member(row.repository)
+    )
+    rows = described(own, _stored)
+    total = sum(row["storage"] for row in rows) or 1
+    return JSONResponse([r | {"storagePercent": 100 * r["storage"] / total} for r in rows])
+
+
+def _stored(row: Found) -> dict[str, Any]:
+    settings = row.repository.settings
+    return {
+        "id": str(settings.repo_id),
+        "type": settings.repo_id.kind.removesuffix("s"),
+        "updatedAt": row.commit.date,
+        "visibility": "private" if settings.private else "public",
+        "storage": storage(row.repository).used_bytes,
+    }
 
 
 def without_namespace(request: Request) -> Response:

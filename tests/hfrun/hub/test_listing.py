@@ -379,3 +379,19 @@ def test_any_bounds_are_numbers_or_refused(text: str) -> None:
         return
     assert least >= 0
     assert most >= 0
+
+
+def test_a_damaged_repository_is_left_out_of_lists_that_need_what_it_lost(
+    hub: HubUnderTest,
+) -> None:
+    for name in ("broken/m", "broken/n"):
+        stored(hub, name)
+    repository = HubStore(hub.root).find("models", "broken", "m")
+    (tree,) = (repository.folder / "trees").iterdir()
+    content = tree.read_bytes()
+    tree.unlink()
+    api = hub.anonymous()
+    assert ids(api.list_models(author="broken")) == ["broken/n"]
+    assert ids(api.list_models(author="broken", full=True)) == ["broken/n"]
+    tree.write_bytes(content)
+    assert sorted(ids(api.list_models(author="broken"))) == ["broken/m", "broken/n"]
