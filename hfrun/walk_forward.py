@@ -22,8 +22,10 @@ from hfrun.data.audit import audit_books, require_clean, write_audit
 from hfrun.evaluation.calibration_run import calibrate_finished
 from hfrun.fitting import TEST_FILE, VALIDATION_FILE, FoldFiles, fit_fold, training_figures
 from hfrun.incumbent import (
+    IN_USE,
     Incumbent,
     check_incumbent,
+    check_names,
     fetch_incumbent,
     incumbent_predictions,
     is_of_hub,
@@ -92,6 +94,7 @@ def _run(
     folder = Path(config.run.output_dir)
     state = PartialState()
     check_trainable(config, prepared, levels=book.n_levels)
+    check_names(config.gates)
     of_hub = is_of_hub(config.gates.baseline)
     check_rules(config.gates, baselines=[*BASELINES, *([config.gates.baseline] if of_hub else [])])
     if config.hub.push:
@@ -107,8 +110,8 @@ def _run(
     with alone:
         incumbent = None
         if of_hub and state.is_main_process:  # what cannot be compared is refused before training
-            incumbent = fetch_incumbent(config.gates.baseline, config.hub, folder=folder / "hub")
-            check_incumbent(incumbent, book, prepared)
+            incumbent = fetch_incumbent(config.gates.baseline, config.hub, folder=folder / IN_USE)
+            check_incumbent(incumbent, book, prepared, config.backtest)
         state.wait_for_everyone()
         fitted = _fit(config, book, prepared, folder, kind=kind, after_fold=after_fold)
         # The others end here; a group whose members leave one by one may abort the last of them.
@@ -188,7 +191,9 @@ def _judge(
     baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)
     run.pop("incumbent", None)
     if incumbent is not None:
-        baselines[incumbent.name] = incumbent_predictions(incumbent, book, prepared)
+        baselines[incumbent.name] = incumbent_predictions(
+            incumbent, book, prepared, config.backtest
+        )
         run["incumbent"] = incumbent.record()
     announce("scoring against the baselines")
     report = score(
