@@ -100,7 +100,7 @@ def test_each_mistake_is_an_error_in_the_words_people_look_up(
     "yaml_text",
     ["a: [1", "- list", "a: &x [1]\nb: *x", "a: !!bool maybe", "a: !!timestamp soon", "? [a]\n: 1",
      "a: 2024-02-31", "a: !!python/object:os.system {}",
-     "a: " + "9" * 5000, "a: !!int ''", "a: " + "[" * 2000],
+     "a: " + "9" * 5000, "a: !!int ''", "a: " + "[" * 1200],
 )  # fmt: skip
 def test_broken_front_matter_is_one_error(hub: HubUnderTest, yaml_text: str) -> None:
     status, errors, warned = messages(hub, f"---\n{yaml_text}\n---\n")
@@ -119,7 +119,7 @@ def test_the_clients_own_validation_shows_the_errors_as_text(
 
 
 def test_thousands_of_mistakes_get_a_short_answer(hub: HubUnderTest) -> None:
-    text = card(license=["x"] * 20_000)
+    text = card(license=["x"] * 3_000)
     answer = hub.request("POST", "/api/validate-yaml", body={"content": text})
     assert answer.status == 400
     assert len(answer.body) < 50_000
@@ -166,7 +166,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(metadata=st.dictionaries(_KEYS, _VALUES, max_size=5))
 def test_what_is_left_of_any_metadata_can_be_built_into_the_clients_objects(
     metadata: dict[str, Any],
@@ -181,7 +181,7 @@ def test_what_is_left_of_any_metadata_can_be_built_into_the_clients_objects(
     tags(metadata, kind="datasets")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(text=st.text("abz:- \n[]{}!&*#?|>'\"%@`\t,.0123456789~=\\\ud800é", max_size=60))
 def test_any_front_matter_gives_plain_json_or_a_value_error(text: str) -> None:
     try:

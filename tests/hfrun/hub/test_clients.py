@@ -366,7 +366,8 @@ def test_datasets_and_spaces_go_through_the_same_routes(
     assert api.file_exists(created.repo_id, "README.md", repo_type=kind) is (kind == "space")
     with pytest.raises(RepositoryNotFoundError):
         api.model_info(created.repo_id)
-    listed = api.list_datasets() if kind == "dataset" else api.list_spaces()
+    find = api.list_datasets if kind == "dataset" else api.list_spaces
+    listed = find(search=created.repo_id)
     assert [row.id for row in listed] == [created.repo_id]
 
 

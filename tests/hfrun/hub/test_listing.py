@@ -241,7 +241,7 @@ _TENSORS = st.dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     data=st.binary(max_size=40)
     | _TENSORS.map(
@@ -370,7 +370,7 @@ def test_ones_own_repositories_are_listed_with_the_bytes_of_all_their_revisions(
         list(hub.anonymous().list_user_repos())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(text=st.text("minax:,.0123456789KMBT -", max_size=20))
 def test_any_bounds_are_numbers_or_refused(text: str) -> None:
     try:

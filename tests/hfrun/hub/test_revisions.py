@@ -49,7 +49,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(steps=_STEPS)
 def test_the_last_commit_of_a_path_is_the_newest_that_changed_it(
     store: HubStore, steps: list[dict[str, bytes | None]]
