@@ -12,8 +12,10 @@ import base64
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
 from typing import Any
 
 from huggingface_hub import HfApi
@@ -24,6 +26,7 @@ CLIENTS = (1, 8)
 _WARM_UP = 2
 
 Committer = Callable[[str, bytes], None]  # path in the repository, content
+Maker = Callable[[], AbstractContextManager[Committer]]
 
 
 def commit_speed(endpoint: str, token: str, *, commits: int) -> dict[str, Any]:
@@ -41,7 +44,10 @@ def commit_speed(endpoint: str, token: str, *, commits: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"commits": commits}
     for number in CLIENTS:
         repo = api.create_repo(f"{user}/commits-{number}").repo_id
-        makers = {"client": _huggingface_hub(api, repo), "raw": _raw(endpoint, token, repo)}
+        makers: dict[str, Maker] = {
+            "client": partial(_huggingface_hub, api, repo),
+            "raw": partial(_raw, api, repo),
+        }
         for kind, maker in makers.items():
             _speed([maker], commits=_WARM_UP, kind="warm-up")
             figures[f"{kind}_{number}"] = _speed([maker] * number, commits=commits, kind=kind)
@@ -52,50 +58,46 @@ def commit_speed(endpoint: str, token: str, *, commits: int) -> dict[str, Any]:
     return figures
 
 
-def _speed(makers: list[Callable[[], Committer]], *, commits: int, kind: str) -> float:
+def _speed(makers: list[Maker], *, commits: int, kind: str) -> float:
     """Commits a second of some clients at once; each connects before the clock starts."""
-    committers = [make() for make in makers]
-    each = commits // len(committers)
+    each = commits // len(makers)
+    with ExitStack() as connected, ThreadPoolExecutor(len(makers)) as pool:
+        committers = [connected.enter_context(make()) for make in makers]
 
-    def run(number: int) -> None:
-        for i in range(each):
-            committers[number](
-                f"{kind}-{number}.txt", f"{kind} {i} of {number}, {time.time_ns()}".encode()
-            )
+        def run(number: int) -> None:
+            for i in range(each):
+                content = f"{kind} {i} of {number}, {time.time_ns()}".encode()
+                committers[number](f"{kind}-{number}.txt", content)
 
-    with ThreadPoolExecutor(len(committers)) as pool:
         started = time.perf_counter()
         list(pool.map(run, range(len(committers))))
         return each * len(committers) / (time.perf_counter() - started)
 
 
-def _huggingface_hub(api: HfApi, repo: str) -> Callable[[], Committer]:
+@contextmanager
+def _huggingface_hub(api: HfApi, repo: str) -> Iterator[Committer]:
     def commit(path: str, content: bytes) -> None:
         api.upload_file(path_or_fileobj=content, path_in_repo=path, repo_id=repo)
 
-    return lambda: commit
+    yield commit
 
 
-def _raw(endpoint: str, token: str, repo: str) -> Callable[[], Committer]:
-    def connected() -> Committer:
-        connection = http.client.HTTPConnection(endpoint.removeprefix("http://"))
+@contextmanager
+def _raw(api: HfApi, repo: str) -> Iterator[Committer]:
+    headers = {"Authorization": f"Bearer {api.token}"}
+    address = api.endpoint.removeprefix("http://")
+    with closing(http.client.HTTPConnection(address)) as connection:
         connection.connect()
 
         def commit(path: str, content: bytes) -> None:
             file = {"path": path, "content": base64.b64encode(content).decode()}
             lines = [("header", {"summary": path}), ("file", file)]
             body = "".join(json.dumps({"key": key, "value": value}) + "\n" for key, value in lines)
-            connection.request(
-                "POST",
-                f"/api/models/{repo}/commit/main",
-                body=body.encode(),
-                headers={"Authorization": f"Bearer {token}"},
-            )
+            target = f"/api/models/{repo}/commit/main"
+            connection.request("POST", target, body=body.encode(), headers=headers)
             answer = connection.getresponse()
+            text = answer.read()
             if answer.status != 200:
-                raise HubError(f"got status {answer.status} for a commit: {answer.read()!r}")
-            answer.read()
+                raise HubError(f"got status {answer.status} for a commit: {text[:200]!r}")
 
-        return commit
-
-    return connected
+        yield commit
