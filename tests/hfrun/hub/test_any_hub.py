@@ -44,9 +44,6 @@ from tests.hfrun.hub.conftest import HubUnderTest
 KINDS = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 GIGABYTE = 1_000_000_000
 
-# The client's own call of its HTTP library; nothing a hub could mend.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AnyHub:

@@ -22,9 +22,6 @@ from huggingface_hub.errors import (
 from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 
-# huggingface_hub 2.4 calls its HTTP library in a deprecated way when it uploads a large file.
-uploads_large_files = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 def test_whoami_names_the_user_the_organisations_and_the_role(hub: HubUnderTest) -> None:
     found = hub.api(hub.alice_reads).whoami()
@@ -42,7 +39,6 @@ def test_an_unknown_token_is_refused_even_for_public_repositories(
         hub.api("hf_wrong").model_info(repo)
 
 
-@uploads_large_files
 def test_an_uploaded_folder_comes_back_byte_for_byte(
     hub: HubUnderTest, repo: str, tmp_path: Path
 ) -> None:
@@ -68,7 +64,6 @@ def test_an_uploaded_folder_comes_back_byte_for_byte(
     assert folder.name == commit.oid
 
 
-@uploads_large_files
 def test_weights_travel_as_large_files_and_text_as_regular_ones(
     hub: HubUnderTest, repo: str
 ) -> None:
@@ -90,7 +85,6 @@ def test_weights_travel_as_large_files_and_text_as_regular_ones(
     assert (notes.lfs, notes.blob_id) == (None, "f3a34851d44d6b97c90fbb99dd3d18c261b9a237")
 
 
-@uploads_large_files
 def test_pushing_unchanged_files_again_makes_no_commit_and_sends_no_bytes(
     hub: HubUnderTest, repo: str, tmp_path: Path
 ) -> None:
@@ -345,7 +339,6 @@ def test_models_are_found_by_author_text_and_tag_and_listed_in_pages(hub: HubUnd
     assert ([row["id"] for row in last.json()], last.headers["Link"]) == (["lister/listed-0"], None)
 
 
-@uploads_large_files
 @pytest.mark.parametrize("kind", ["dataset", "space"])
 def test_datasets_and_spaces_go_through_the_same_routes(
     hub: HubUnderTest, kind: str, tmp_path: Path

@@ -22,9 +22,6 @@ from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, SECRET, SINGULAR, every_request, make
 
-# The client's own call of its HTTP library.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 REPO = "alice/gated"
 
 

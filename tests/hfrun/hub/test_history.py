@@ -19,9 +19,6 @@ from hfrun.hub.rewriting import delete_large_files
 from hfrun.hub.store import HubStore
 from tests.hfrun.hub.conftest import HubUnderTest
 
-# huggingface_hub 2.4 calls its HTTP library in a deprecated way when it uploads a large file.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 def opened(hub: HubUnderTest, repo: str, kind: str = "models") -> Repository:
     namespace, name = repo.split("/")

@@ -22,9 +22,6 @@ from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, SECRET, SINGULAR, Sent, every_request, make
 from tests.hfrun.hub.mover import create, leads_to, model, place_of
 
-# The client's own call of its HTTP library.
-pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> HubStore:

@@ -16,9 +16,6 @@ from hypothesis import strategies as st
 from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
-# huggingface_hub 2.4 calls its HTTP library in a deprecated way when it uploads a large file.
-uploads_large_files = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 def add(path: str, content: bytes = b"new\n") -> CommitOperationAdd:
     return CommitOperationAdd(path_in_repo=path, path_or_fileobj=content)
@@ -38,7 +35,6 @@ def content(hub: HubUnderTest, repo: str, path: str, revision: str = "main") -> 
     return answer.body if answer.status == 200 else None
 
 
-@uploads_large_files
 def test_the_whole_life_of_a_pull_request_of_a_stranger(
     hub: HubUnderTest, repo: str, tmp_path: Path
 ) -> None:

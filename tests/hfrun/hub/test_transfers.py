@@ -30,8 +30,6 @@ from hfrun.hub.server import create_app
 from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
-uploads_large_files = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
-
 
 @contextmanager
 def serving(root: Path, **options: Any) -> Iterator[HubUnderTest]:
@@ -274,7 +272,6 @@ def test_parts_are_alike_but_the_last_and_few_enough(size: int, part_bytes: int)
     assert len(sizes) == -(-size // sizes[0])  # the client's own check
 
 
-@uploads_large_files
 def test_the_client_sends_a_file_above_the_limit_in_parts(
     small_parts: HubUnderTest, tmp_path: Path
 ) -> None:
@@ -430,7 +427,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount")
-@uploads_large_files
 def test_a_full_disk_is_said_and_loses_nothing(small_disk: Path) -> None:
     with serving(small_disk / "hub") as hub:
         api, rng = hub.api(), random.Random(9)
