@@ -8,22 +8,32 @@ References: gitattributes(5), gitignore(5).
 """
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
+from cachetools import LRUCache, cached
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from hfrun.hub.refusals import BadRequestError
 
 GITATTRIBUTES, GITIGNORE = ".gitattributes", ".gitignore"
 RULES_MAX_BYTES = 100_000  # of one file of rules; a longer one is not read
+RULES_MAX_LINES = 1000
+_PATTERN_MAX_LENGTH = 1000  # a path has no more
+_MAX_STARS = 8
 
-# Each * can be tried at every letter of a name, so k of them take up to n ** k steps. A pattern
-# is left out where it could take longer than a blink, and a request that would take minutes is
-# refused.
+# Each * can be tried at every letter of a name, so k of them take up to n ** k steps of some 20 ns.
+# A pattern is left out where it could take longer than a blink, and a request that would take
+# minutes is refused: what it may take grows with its paths.
 _STEPS_OF_ONE_MATCH = 5e7
-_STEPS_OF_ALL = 2e9
+_STEPS_OF_ALL = 5e8
+_STEPS_OF_A_PATH = 3e4
+_STEPS_TO_BEGIN = 100.0
+
+# Files of rules by their text, counted in rules: a thousand take some megabytes.
+_CACHED_RULES = 4000
 
 _SPACE = "[[:space:]]"  # how git-lfs writes a blank into a pattern
 _MACRO = "[attr]"
@@ -55,8 +65,9 @@ class Rule:
     def steps(self, path: str) -> float:
         """How many steps a match may take, at worst."""
         names = path.split("/")
-        longest = max(len(name) for name in names)
-        return float(len(names) ** (self.double_stars + 1) * longest**self.stars)
+        depth, longest = float(len(names)), float(max(map(len, names)))
+        steps: float = depth ** (self.double_stars + 1) * longest**self.stars
+        return _STEPS_TO_BEGIN + steps
 
 
 class PathRules:
@@ -70,7 +81,7 @@ class PathRules:
     def __init__(self, read: Callable[[str], str], *, gitignore: str | None = None) -> None:
         self._read = cache(read)  # once for all files of a folder
         self._gitignore = gitignore
-        self._steps = 0.0
+        self._steps_left = _STEPS_OF_ALL
 
     def is_lfs(self, path: str) -> bool:
         """Whether a .gitattributes gives the file to LFS: the last line that speaks of it wins.
@@ -79,6 +90,7 @@ class PathRules:
             BadRequestError: the patterns are too costly for this many files.
         """
         found = False
+        self._steps_left += _STEPS_OF_A_PATH
         for folder, name in _places(path):
             text = self._read(folder + GITATTRIBUTES)
             for rule in attribute_rules(text, with_macros=not folder):
@@ -92,6 +104,7 @@ class PathRules:
         Raises:
             BadRequestError: the patterns are too costly for this many files.
         """
+        self._steps_left += _STEPS_OF_A_PATH
         above = [path[:i] for i, letter in enumerate(path) if letter == "/"]
         return any(self._is_named(folder, is_folder=True) for folder in above) or self._is_named(
             path, is_folder=False
@@ -112,8 +125,8 @@ class PathRules:
         steps = rule.steps(path)
         if steps > _STEPS_OF_ONE_MATCH:
             return False
-        self._steps += steps
-        if self._steps > _STEPS_OF_ALL:
+        self._steps_left -= steps
+        if self._steps_left < 0:
             raise BadRequestError(
                 f"got patterns in {GITATTRIBUTES} or {GITIGNORE} that would take too long for this "
                 "many files; use fewer patterns with several *, or send fewer files at a time"
@@ -129,7 +142,14 @@ def _places(path: str) -> Iterator[tuple[str, str]]:
             yield path[: i + 1], path[i + 1 :]
 
 
-@lru_cache(maxsize=256)
+def _cached(read: Callable[..., tuple[Rule, ...]]) -> Callable[..., tuple[Rule, ...]]:
+    memory: LRUCache[object, tuple[Rule, ...]] = LRUCache(
+        _CACHED_RULES, getsizeof=lambda rules: len(rules) + 1
+    )
+    return cached(memory, lock=threading.Lock())(read)
+
+
+@_cached
 def attribute_rules(text: str, *, with_macros: bool) -> tuple[Rule, ...]:
     """The lines of a .gitattributes that set, unset or forget the attribute ``filter``.
 
@@ -138,7 +158,7 @@ def attribute_rules(text: str, *, with_macros: bool) -> tuple[Rule, ...]:
     """
     lfs_macros: dict[str, bool] = {}
     rules = []
-    for line in text.splitlines():
+    for line in text.splitlines()[:RULES_MAX_LINES]:
         pattern, attributes = _split(line)
         if pattern.startswith(_MACRO):
             if with_macros:
@@ -150,10 +170,11 @@ def attribute_rules(text: str, *, with_macros: bool) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-@lru_cache(maxsize=256)
+@_cached
 def ignore_rules(text: str) -> tuple[Rule, ...]:
     """The lines of a .gitignore."""
-    return tuple(rule for line in text.splitlines() for rule in _rules(line, None))
+    lines = text.splitlines()[:RULES_MAX_LINES]
+    return tuple(rule for line in lines for rule in _rules(line, None))
 
 
 def _split(line: str) -> tuple[str, list[str]]:
@@ -178,7 +199,13 @@ def _filter(attributes: list[str], lfs_macros: dict[str, bool]) -> bool | None:
 
 
 def _rules(pattern: str, says: bool | None) -> list[Rule]:
-    """One rule, or none for an empty line, a comment or what git does not understand either."""
+    """One rule, or none for an empty line, a comment or what git does not understand either.
+
+    None either for a pattern that is longer than any path or has very many wildcards.
+    """
+    runs = re.findall(r"\*+", pattern)
+    if len(pattern) > _PATTERN_MAX_LENGTH or len(runs) > _MAX_STARS:
+        return []
     pattern = pattern.replace(_SPACE, "[ ]")
     # Two that pathspec reads otherwise than git: nothing at all, and the folders inside a folder.
     pattern = re.sub(r"^!/$", "", re.sub(r"/\*\*/$", "/**/*/", pattern))
@@ -191,7 +218,6 @@ def _rules(pattern: str, says: bool | None) -> list[Rule]:
     # In a pattern [!a] is any letter but a, and a slash is never a letter.
     expression = read.regex.pattern.replace("[^", "[^/")
     only_folders = pattern.rstrip().endswith("/")
-    runs = re.findall(r"\*+", pattern)
     return [
         Rule(
             pattern=re.compile(expression + r"\Z" if only_folders else expression),

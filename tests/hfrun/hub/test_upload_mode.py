@@ -152,9 +152,16 @@ def test_patterns_that_could_take_for_ever_are_left_out_or_refused() -> None:
     path = "a" * 254 + "b"
     assert not rules_of({".gitattributes": "*a*a*a*a*a*a*a*a* filter=lfs"}).is_lfs(path)
     assert rules_of({".gitattributes": "*a*a* filter=lfs"}).is_lfs(path)
+    endless = "*" * 300 + "a" * 60_000 + " filter=lfs\n" + "**/" * 300 + "b filter=lfs"
+    assert not rules_of({".gitattributes": endless}).is_lfs("a/b")
     costly = rules_of({".gitignore": "\n".join(f"*a*a*{i}" for i in range(500))})
     with pytest.raises(BadRequestError, match="would take too long"):
         costly.is_ignored(path)
+
+
+def test_many_files_in_one_request_may_take_as_long_as_they_need() -> None:
+    rules = rules_of({".gitattributes": GITATTRIBUTES * 20})
+    assert not any(rules.is_lfs(f"some/folder/number{i}.json") for i in range(300))
 
 
 def test_large_files_travel_in_the_commit_up_to_a_size_each_and_together() -> None:
