@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HTTPError as TransportError  # type: ignore[attr-defined]
 
 from hfrun.errors import HubError
-from hfrun.hub.client import check_hub, push_folder
+from hfrun.hub.client import Pushed, check_hub, push_folder
 from tests.hfrun.hub.conftest import HubUnderTest
 
 TRAIN_AND_RELOAD = Path(__file__).with_name("train_and_reload.py")
@@ -62,6 +64,69 @@ def test_a_private_push_is_private(hub: HubUnderTest, folder: Path) -> None:
         private=True,
     )
     assert hub.api().model_info("alice/pushed-private").private is True
+
+
+def test_a_public_repository_takes_no_private_push(hub: HubUnderTest, folder: Path) -> None:
+    commit = push(hub, folder, "alice/pushed-public")
+    (folder / "secret.txt").write_text("secret")
+    with pytest.raises(HubError, match=r"which is public at .* nothing was pushed"):
+        push_folder(
+            folder,
+            repo="alice/pushed-public",
+            endpoint=hub.endpoint,
+            token=hub.alice,
+            message="x",
+            private=True,
+        )
+    assert hub.api().model_info("alice/pushed-public").sha == commit
+
+
+def tagged(hub: HubUnderTest, folder: Path, repo: str, tag: str) -> Pushed:
+    return push_folder(
+        folder, repo=repo, endpoint=hub.endpoint, token=hub.alice, message="a push", tag=tag
+    )
+
+
+def test_a_tag_avoids_the_names_of_branches(hub: HubUnderTest, folder: Path) -> None:
+    push(hub, folder, "alice/tag-and-branch")
+    hub.api().create_branch("alice/tag-and-branch", branch="v1")
+    assert tagged(hub, folder, "alice/tag-and-branch", "v1").tag == "v1-2"
+
+
+def test_pushes_that_reach_for_one_tag_at_once_each_get_one(
+    hub: HubUnderTest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the tags and the making of one, another push makes it."""
+    first = push(hub, folder, "alice/tag-race")
+    create = HfApi.create_tag
+
+    def too_late(api: HfApi, repo: str, *, tag: str, revision: str) -> None:
+        if tag == "v1":
+            create(hub.api(), repo, tag=tag, revision=first)
+        create(api, repo, tag=tag, revision=revision)
+
+    monkeypatch.setattr(HfApi, "create_tag", too_late)
+    assert tagged(hub, folder, "alice/tag-race", "v1") == Pushed(commit=first, tag="v1")
+    hub.api().delete_tag("alice/tag-race", tag="v1")
+    (folder / "config.json").write_text('{"a": 1}')
+    second = tagged(hub, folder, "alice/tag-race", "v1")
+    assert second.tag == "v1-2"
+    tags = {ref.name: ref.target_commit for ref in hub.api().list_repo_refs("alice/tag-race").tags}
+    assert tags == {"v1": first, "v1-2": second.commit}
+
+
+def test_a_push_that_ends_before_its_tag_says_so_and_the_next_one_adds_it(
+    hub: HubUnderTest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: object, **named: object) -> None:
+        raise TransportError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HfApi, "create_tag", gone)
+        with pytest.raises(HubError, match=r"has the files, as commit .* no tag v1 .*push again"):
+            tagged(hub, folder, "alice/untagged", "v1")
+    commit = hub.api().model_info("alice/untagged").sha
+    assert tagged(hub, folder, "alice/untagged", "v1") == Pushed(commit=str(commit), tag="v1")
 
 
 def test_a_hub_that_is_down_is_one_clear_error(folder: Path) -> None:
