@@ -1,10 +1,12 @@
 """From a finished run to a repository on the hub: model, card, report and predictions."""
 
+import json
 import os
 import re
 import shlex
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,25 @@ from typing import Any
 from hfrun.config import HubConfig
 from hfrun.errors import GatesNotPassedError, HubError
 from hfrun.run_folder import read_run
-from hfrun.staging import run_config, stage
+from hfrun.staging import model_files, run_config, stage
+from lob_backtest.files import sole_use
 from lob_backtest.progress import announce
 from lob_backtest.report import read_report
 from lob_backtest.strict_yaml import build, finish
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8765"
+
+# What a push may have left in a repository that the next one has no file for: a report, or weights
+# in another cut, would stand beside a model that they are not of. Other files stay.
+_OF_A_PUSH = (
+    "report/*", "run.json", "run_config.yaml", "predictions.parquet",
+    "config.json", "generation_config.json", "model*.safetensors", "model.safetensors.index.json",
+    "pytorch_model*", "preprocessor_config.json", "preprocessing.json", "tokenizer*",
+    "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "chat_template.*",
+)  # fmt: skip
+
+
+_JUDGE = "judge it again: run hfrun walk-forward, or hfrun train, with its config"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +135,7 @@ def publish_run(
     token: str | None = None,
     private: bool | None = None,
     require_gates: bool | None = None,
+    is_held: bool = False,
 ) -> Published:
     """Push a run's model with a card written from its own records, and tag the commit.
 
@@ -128,34 +144,42 @@ def publish_run(
     Args:
         folder: a run folder with ``model/``.
         require_gates: push only a model whose verdict is pass.
+        is_held: whether the caller has the sole use of the folder already.
 
     Raises:
-        HubError: no repository is named, the run has no model, the hub is down, or it refuses
-            the token.
+        HubError: no repository is named, the run has no model, its records are not of that model,
+            the hub is down, or it refuses the token.
+        LobBacktestError: a run, or another push, is at work in the folder.
         GatesNotPassedError: gates are required, and the run has failed one or was not judged.
     """
     from hfrun.hub.client import push_folder
 
-    run = read_run(folder)
-    section = hub_section(folder)
-    where = destination(section, repo=repo, endpoint=endpoint, token=token, private=private)
-    if not (folder / "model" / "config.json").is_file():
-        raise HubError(f"{folder}: no trained model in it yet (model/config.json); finish the run")
-    if section.require_gates if require_gates is None else require_gates:
-        check_gates(folder)
-    check_destination(where)
-    with tempfile.TemporaryDirectory() as temporary:
-        staged = Path(temporary) / "repo"
-        stage(folder, staged, repo=where.repo, run=run)
-        pushed = push_folder(
-            staged,
-            repo=where.repo,
-            endpoint=where.endpoint,
-            token=where.token,
-            message=f"Push the run {run['name']}",
-            private=where.private,
-            tag=run_tag(run),
-        )
+    read_run(folder)  # a folder of no run is refused as such
+    with nullcontext() if is_held else sole_use(folder, what="a run or a push"):
+        run = read_run(folder)
+        section = hub_section(folder)
+        where = destination(section, repo=repo, endpoint=endpoint, token=token, private=private)
+        if not (folder / "model" / "config.json").is_file():
+            raise HubError(
+                f"{folder}: no trained model in it yet (model/config.json); finish the run"
+            )
+        check_records(folder, run)
+        if section.require_gates if require_gates is None else require_gates:
+            check_gates(folder)
+        check_destination(where)
+        with tempfile.TemporaryDirectory() as temporary:
+            staged = Path(temporary) / "repo"
+            stage(folder, staged, repo=where.repo, run=run)
+            pushed = push_folder(
+                staged,
+                repo=where.repo,
+                endpoint=where.endpoint,
+                token=where.token,
+                message=f"Push the run {run['name']}",
+                private=where.private,
+                tag=run_tag(run),
+                replaced=_OF_A_PUSH,
+            )
     return Published(repo=where.repo, endpoint=where.endpoint, commit=pushed.commit, tag=pushed.tag)
 
 
@@ -169,11 +193,49 @@ def run_tag(run: Mapping[str, Any]) -> str:
     return f"{name[:80]}-{str(run['identity'])[:12]}"
 
 
+def check_records(folder: Path, run: Mapping[str, Any]) -> None:
+    """Refuse records that are not of the model beside them: they would vouch for another.
+
+    Args:
+        folder: of the run.
+        run: the content of its run.json.
+
+    Raises:
+        HubError: a training that has not ended, a report of another run or of another judgement,
+            or a model that has changed since it was judged.
+    """
+    figures = folder / "figures.json"
+    if run.get("kind") == "train" and not figures.is_file():
+        raise HubError(f"{folder}: its training has not ended (no figures.json); finish the run")
+    if not (folder / "report" / "report.json").is_file():
+        return
+    report = read_report(folder / "report")
+    said = report.get("provenance") or {}
+    if said.get("identity") != run.get("identity"):
+        raise HubError(f"{folder / 'report'}: is the report of another run; {_JUDGE}")
+    if (report.get("verdict"), said.get("scored")) != (run.get("verdict"), run.get("scored")):
+        raise HubError(
+            f"{folder}: report.json has the verdict {report.get('verdict')} and run.json "
+            f"{run.get('verdict')}, or they are of two judgements; {_JUDGE}"
+        )
+    found, judged = model_files(folder), said.get("model_files") or {}
+    changed = sorted(name for name, digest in judged.items() if found.get(name) != digest)
+    if run.get("kind") == "train" and "training" in run:
+        is_same = run["training"].get("folds") == [json.loads(figures.read_text("utf-8"))]
+        changed += [] if is_same else ["figures.json"]
+    if changed:
+        raise HubError(
+            f"{folder}: {', '.join(changed)} changed after the report was written, so that it is "
+            f"of another model; {_JUDGE}"
+        )
+
+
 def check_gates(folder: Path) -> None:
     """Refuse a run that has not passed its gates.
 
     Raises:
-        GatesNotPassedError: a required gate failed, or the run was not judged.
+        GatesNotPassedError: a required gate failed, a leak alarm was raised, or the run was not
+            judged.
     """
     if not (folder / "report" / "report.json").is_file():
         raise GatesNotPassedError(
@@ -181,12 +243,14 @@ def check_gates(folder: Path) -> None:
             "pass: judge it with hfrun walk-forward, or push without --require-gates"
         )
     report = read_report(folder / "report")
-    if report["verdict"] != "pass":
-        gates = [gate for gate in report["gates"] if gate["required"] and not gate["passed"]]
-        reasons = "".join(f"\n  {gate['name']}: {gate['reason']}" for gate in gates)
+    required = [gate for gate in report.get("gates") or [] if gate["required"]]
+    failed = [gate for gate in required if gate["passed"] is not True]
+    raised = [alarm for alarm in report.get("alarms") or [] if alarm["raised"] is True]
+    if report.get("verdict") != "pass" or failed or raised or not required:
+        reasons = "".join(f"\n  {each['name']}: {each['reason']}" for each in [*failed, *raised])
         raise GatesNotPassedError(
-            f"{folder}: got the verdict {report['verdict']}; --require-gates needs pass. "
-            f"Nothing was pushed.{reasons}"
+            f"{folder}: got the verdict {report.get('verdict')}; --require-gates needs pass, of at "
+            f"least one required gate and without a leak alarm. Nothing was pushed.{reasons}"
         )
 
 
@@ -197,7 +261,7 @@ def publish_judged(folder: Path, report: Mapping[str, Any]) -> Published | None:
     """
     announce("pushing to the hub")
     try:
-        return publish_run(folder)
+        return publish_run(folder, is_held=True)
     except GatesNotPassedError as refusal:
         announce(str(refusal))
         return None

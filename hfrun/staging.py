@@ -14,7 +14,7 @@ from hfrun.errors import HubError
 from hfrun.evaluation.text_report import without_texts, write_any_report
 from hfrun.hub.card import model_card
 from hfrun.hub.card_plots import CardPlot, write_card_plots
-from lob_backtest.files import write_json, write_text
+from lob_backtest.files import sha256_of, write_json, write_text
 from lob_backtest.report import read_report
 
 
@@ -127,6 +127,15 @@ def _known_paths(folder: Path, config: dict[str, Any]) -> dict[str, str]:
     ]
     absolute = [text for text in named if isinstance(text, str) and PurePath(text).is_absolute()]
     return {text: PurePath(text).name for text in absolute if PurePath(text).name}
+
+
+def model_files(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a run's model, by name: what its report is of."""
+    return {
+        str(path.relative_to(folder / "model")): sha256_of(path)
+        for path in sorted((folder / "model").rglob("*"))
+        if path.is_file()
+    }
 
 
 def run_config(folder: Path) -> dict[str, Any]:

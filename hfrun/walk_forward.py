@@ -6,6 +6,7 @@ A fold whose files are complete is not fitted again, so an interrupted run goes 
 stopped. The baselines see the same decisions, labels and folds as the model.
 """
 
+import filecmp
 import json
 import shutil
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from hfrun.incumbent import (
 )
 from hfrun.publishing import check_destination, destination, publish_judged
 from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
+from hfrun.staging import model_files
 from hfrun.summary import Summary
 from hfrun.trainable import check_trainable
 from lob_backtest.baselines import BASELINES
@@ -164,11 +166,19 @@ def _gather(folder: Path, fitted: list[FoldFiles], *, kind: str) -> None:
         for line in files.metrics.read_text(encoding="utf-8").splitlines()
     ]
     write_text(folder / "metrics.jsonl", "".join(f"{line}\n" for line in lines))
-    if not (folder / "model").exists():
+    if not _is_in(folder / "model", fitted[-1].model):
         partial = folder / ".model.partial"
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(fitted[-1].model, partial)
+        shutil.rmtree(folder / "model", ignore_errors=True)  # of folds that were fitted anew since
         partial.rename(folder / "model")
+
+
+def _is_in(kept: Path, latest: Path) -> bool:
+    """Whether a folder holds every file of another, byte by byte."""
+    names = [str(path.relative_to(latest)) for path in latest.rglob("*") if path.is_file()]
+    same, _, _ = filecmp.cmpfiles(kept, latest, names, shallow=False)
+    return len(same) == len(names)
 
 
 def _judge(
@@ -189,6 +199,7 @@ def _judge(
     figures = [files.read_figures() for files in fitted]
     training = training_figures(figures, fitted)
     baselines = _baselines(book, prepared, folder / "baselines", seed=config.run.seed)
+    run["model_files"] = model_files(folder)
     run.pop("incumbent", None)
     if incumbent is not None:
         baselines[incumbent.name] = incumbent_predictions(

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from hfrun import publishing
 from hfrun.cli import main as hfrun
 from hfrun.config import HubConfig
 from hfrun.errors import HubError
+from hfrun.hub.client import push_folder
 from hfrun.models.preprocessing import load_preprocessing
 from hfrun.publishing import DEFAULT_ENDPOINT, destination, publish_run, run_tag
 from hfrun.run_folder import read_run
 from hfrun.staging import stage, without_paths
 from lob_backtest.book import write_book
+from lob_backtest.errors import LobBacktestError
+from lob_backtest.files import sole_use
 from lob_backtest.predictions import read_predictions
 from lob_backtest.report.page import report_page
 from lob_backtest.synthetic import synthetic_book
@@ -300,6 +304,75 @@ def test_a_tag_names_one_content_of_a_run_for_good(own_run: TinyRun, user_hub: U
     }
 
 
+def passed(gates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**gate, "passed": True} for gate in gates]
+
+
+def change_json(path: Path, **changed: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changed}), "utf-8")
+
+
+def test_records_of_another_model_are_not_pushed(own_run: TinyRun) -> None:
+    def push() -> None:
+        where = {"repo": "alice/stale", "endpoint": "http://127.0.0.1:9", "token": "hf_any"}
+        publish_run(own_run.folder, **where)
+
+    run = own_run.folder / "run.json"
+    written = run.read_text("utf-8")
+    with pytest.raises(HubError, match="got no answer"):
+        push()  # whole: only the hub is not there
+    for changed, message in (
+        ({"identity": "0" * 64}, "is the report of another run"),
+        ({"verdict": "pass"}, "verdict fail and run.json pass"),
+        ({"scored": []}, "are of two judgements"),
+        ({"kind": "train"}, "its training has not ended"),
+    ):
+        change_json(run, **changed)
+        with pytest.raises(HubError, match=message):
+            push()
+        run.write_text(written, "utf-8")
+    weights = own_run.folder / "model/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(HubError, match=r"model\.safetensors changed after the report was written"):
+        push()
+
+
+def test_folds_that_are_fitted_anew_replace_the_model_beside_the_report(own_run: TinyRun) -> None:
+    weights = own_run.folder / "model/model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"!")  # of an older fitting, as far as anybody can tell
+    assert own_run.again() == 3
+    assert weights.read_bytes() == whole
+    assert not list(own_run.folder.glob(".model*"))
+
+
+def test_a_run_at_work_in_its_folder_is_not_pushed(own_run: TinyRun) -> None:
+    with (
+        sole_use(own_run.folder, what="a run"),
+        pytest.raises(LobBacktestError, match="a run or a push is at work here already"),
+    ):
+        publish_run(own_run.folder, repo="alice/x", endpoint=DEFAULT_ENDPOINT, token="hf_any")
+
+
+def test_a_push_leaves_no_report_or_weights_of_the_model_before(
+    own_run: TinyRun, user_hub: UserHub, tmp_path: Path
+) -> None:
+    where = {"repo": "alice/replaced", "endpoint": user_hub.endpoint, "token": user_hub.alice}
+    publish_run(own_run.folder, **where)
+    others = {"model-00001-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json"}
+    kept = {"LICENSE", "notes/model.safetensors"}
+    (tmp_path / "by hand/notes").mkdir(parents=True)
+    for name in others | kept:
+        (tmp_path / "by hand" / name).write_text("{}", "utf-8")
+    push_folder(tmp_path / "by hand", message="by hand", **where)
+    assert pushed_files(user_hub, "alice/replaced") == PUSHED | others | kept
+    (own_run.folder / "report/report.json").unlink()
+    (own_run.folder / "predictions.parquet").unlink()
+    publish_run(own_run.folder, **where)
+    without_records = {n for n in PUSHED if not n.startswith(("report/", "predictions."))}
+    assert pushed_files(user_hub, "alice/replaced") == without_records | kept
+
+
 def test_required_gates_hold_back_a_model_that_failed_one_or_was_not_judged(
     own_run: TinyRun,
     user_hub: UserHub,
@@ -322,7 +395,20 @@ def test_required_gates_hold_back_a_model_that_failed_one_or_was_not_judged(
     assert "got a run without a report" in capsys.readouterr().err
     api = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice)
     assert not api.repo_exists("alice/gated-push")
-    report["verdict"] = "pass"
+    report["verdict"] = "pass"  # a verdict alone does not vouch for the gates
+    run = {**read_run(own_run.folder), "verdict": "pass"}
+    (own_run.folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    for gates, alarms in (
+        (report["gates"], []),
+        ([], []),
+        (passed(report["gates"]), [{"name": "leak", "raised": True, "reason": "too good"}]),
+    ):
+        written = {**report, "gates": gates, "alarms": alarms}
+        (own_run.folder / "report/report.json").write_text(json.dumps(written), encoding="utf-8")
+        assert hfrun(push) == 3
+        assert "--require-gates needs pass" in capsys.readouterr().err
+    assert not api.repo_exists("alice/gated-push")
+    report["gates"] = passed(report["gates"])
     (own_run.folder / "report/report.json").write_text(json.dumps(report), encoding="utf-8")
     assert hfrun([*push, "--json"]) == 0
     published = json.loads(capsys.readouterr().out)
