@@ -129,8 +129,9 @@ async def upload(request: Request) -> Response:
     """PUT {upload.href}: the address itself is the permission."""
     hub: Hub = request.app.state.hub
     repository, permit = await run_in_threadpool(_permitted, request)
-    sha256 = request.path_params["sha256"]
-    with hub.objects.receive(max_bytes=int(permit["size"])) as writer:
+    sha256, size = request.path_params["sha256"], int(permit["size"])
+    _check_length(request, size)
+    with hub.objects.receive(max_bytes=size) as writer:
         await receive_into(writer.write, request)
         await run_in_threadpool(writer.finish, sha256)
     await run_in_threadpool(repository.remember_upload, sha256)
@@ -142,6 +143,7 @@ async def upload_part(request: Request) -> Response:
     hub: Hub = request.app.state.hub
     _, permit = await run_in_threadpool(_permitted, request, "upload", "part")
     number, size = int(permit["part"]), int(permit["size"])
+    _check_length(request, size)
     with PartialUpload(hub.objects, permit["upload"]).receiving(number, size) as writer:
         await receive_into(writer.write, request)
     # Clients want a tag of every part and send them back. The whole is checked by its SHA-256.
@@ -159,6 +161,18 @@ def complete(request: Request) -> Response:
         parts=int(permit["parts"]),
     )
     return JSONResponse({}, media_type=_MEDIA_TYPE)
+
+
+def _check_length(request: Request, size: int) -> None:
+    """Refuse a body that says of itself that it is another one, before any of it is written.
+
+    Raises:
+        TooLargeError, BadRequestError: it is longer or shorter than the address permits.
+    """
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) != size:
+        kind = TooLargeError if int(said) > size else BadRequestError
+        raise kind(f"got a body of {int(said)} bytes; this address takes exactly {size}")
 
 
 def _permitted(request: Request, *names: str) -> tuple[Repository, dict[str, str]]:

@@ -310,6 +310,9 @@ def test_parts_come_in_any_order_and_again_and_are_completed_once_they_are_all_t
     assert hub.request("PUT", parts["00003"], body=b"!" * 400).status == 200
     assert hub.request("PUT", parts["00001"], body=b"short").status == 400
     assert hub.request("PUT", parts["00001"], body=b"!" * 401).status == 413
+    # The same without a word about the length: in chunks.
+    assert hub.request("PUT", parts["00001"], body=iter([b"sh", b"ort"])).status == 400
+    assert hub.request("PUT", parts["00001"], body=iter([b"!" * 400, b"!"])).status == 413
     assert hub.request("POST", done, body={}).status == 400
     assert send(hub, content, parts, 1, 3) == [200, 200]
     assert [hub.request("POST", done, body={}).status for _ in range(2)] == [200, 200]
