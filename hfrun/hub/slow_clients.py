@@ -3,6 +3,7 @@
 ::
 
     head  of a request        whole within ``patience`` seconds, at most 64 KiB
+    requests in advance       at most 16 while an answer is under way
     body                      goes on, as long as the server is ready for more of it
     answer                    is taken, as long as there is more of it to send
 
@@ -15,6 +16,7 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 HEAD_MAX_BYTES = 1 << 16
+MOST_IN_ADVANCE = 16  # each takes some kilobytes, of some twenty bytes on the line
 LEAST_BYTES_A_SECOND = 1 << 12
 
 
@@ -52,6 +54,21 @@ class PatientProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._in_head and self._head_bytes > HEAD_MAX_BYTES:
             self._refuse(431, f"The head of a request may have {HEAD_MAX_BYTES} bytes")
+
+    def on_message_begin(self) -> None:
+        """Another request; whoever sends them without waiting for answers is cut off.
+
+        Raises:
+            ValueError: too many in advance; uvicorn answers 400 and closes the connection.
+        """
+        if len(self.pipeline) >= MOST_IN_ADVANCE:
+            raise ValueError(f"got more than {MOST_IN_ADVANCE} requests in advance")
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a field of the head; those that follow a body have no end, and nobody reads them."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole; what comes next is the body."""

@@ -1,6 +1,7 @@
 """A server that others reach: slow clients, endless heads, and a log without secrets."""
 
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hfrun.hub.serve import running_hub
-from hfrun.hub.slow_clients import HEAD_MAX_BYTES
+from hfrun.hub.slow_clients import HEAD_MAX_BYTES, MOST_IN_ADVANCE
 from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 
@@ -116,6 +117,54 @@ def test_who_is_slow_but_steady_is_served(impatient: tuple[HubUnderTest, Path]) 
             time.sleep(PATIENCE / 3)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     assert hub.api().list_repo_commits(repo)[0].title == "steady"
+
+
+def test_requests_in_advance_are_taken_up_to_a_bound(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, _ = impatient
+    few = [b"GET /static/hub.css HTTP/1.1\r\nHost: x\r\n\r\n"] * MOST_IN_ADVANCE
+    few.append(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answers(hub, b"".join(few)) == [b"200"] * MOST_IN_ADVANCE + [b"404"]
+    assert answers(hub, few[0] * 5_000).count(b"200") <= MOST_IN_ADVANCE + 1
+
+
+def answers(hub: HubUnderTest, requests: bytes) -> list[bytes]:
+    """Status of each answer, until the server closes the connection."""
+    with connected(hub) as connection:
+        connection.sendall(requests)
+        taken = b""
+        try:
+            while piece := connection.recv(1 << 16):
+                taken += piece
+        except ConnectionResetError:  # there was more than the server wanted to read
+            pass
+    return re.findall(rb"^HTTP/1.1 (\d+) ", taken, re.MULTILINE)
+
+
+def test_fields_after_a_body_are_neither_kept_nor_believed(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, _ = impatient
+    before = peak_megabytes(hub)
+    head = (
+        b"POST /api/validate-yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nf\r\n"
+        b'{"content":"a"}\r\n0\r\n'
+    )
+    assert answers(hub, head + b"Accept: text/plain\r\n" * 200_000 + b"\r\n") == [b"200"]
+    assert peak_megabytes(hub) - before < 30
+
+
+def peak_megabytes(hub: HubUnderTest) -> float:
+    """The most memory that the process of a hub has had."""
+    [folder] = [
+        file.parent
+        for file in Path("/proc").glob("[0-9]*/cmdline")
+        if str(hub.root).encode() in file.read_bytes().split(b"\0")
+    ]
+    [line] = re.findall(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
+    return int(line) / 1024
 
 
 def row_of(log: Path, path: str) -> dict:
