@@ -43,6 +43,8 @@ _NAME = "model.safetensors"
 _GB, _MB = 1_000_000_000, 1_000_000
 _PIECE_BYTES = 1 << 20
 
+_Side = tuple[str, Callable[[], object]]
+
 # Answers every GET with the whole file, and a HEAD as a hub would; run with the file's path.
 _BARE_SERVER = """
 import os, socket, sys
@@ -83,7 +85,7 @@ def transfer_speed(
     api.create_repo(REPO)
     rounds: list[dict[str, float]] = []
     for turn in range(turns + 1):
-        seconds = _turn(folder, api, size)
+        seconds = _turn(folder, api, size, number=turn)
         announce(f"turn {turn}/{turns}: " + ", ".join(f"{k} {v:.2f} s" for k, v in seconds.items()))
         rounds += [seconds] if turn else []
     median = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
@@ -96,21 +98,30 @@ def transfer_speed(
     return {"bytes": size, **ratios, **speeds, "seconds": median, "turns": rounds}
 
 
-def _turn(folder: Path, api: Any, size: int) -> dict[str, float]:
-    """Seconds of every side, for a new file."""
+def _turn(folder: Path, api: Any, size: int, *, number: int) -> dict[str, float]:
+    """Seconds of every side, for a new file; each turn begins with another side."""
     source, copy, cache = folder / _NAME, folder / "copy", folder / "cache"
     _write_random(source, size)
     with _bare_server(source) as bare:
-        sides: dict[str, Callable[[], object]] = {
-            "push_plain": lambda: _copied(source, copy, hashes=True),
-            "push": lambda: api.upload_file(
-                path_or_fileobj=source, path_in_repo=_NAME, repo_id=REPO
+        pushes: list[_Side] = [
+            ("push_plain", lambda: _copied(source, copy, hashes=True)),
+            (
+                "push",
+                lambda: api.upload_file(path_or_fileobj=source, path_in_repo=_NAME, repo_id=REPO),
             ),
-            "pull_plain": lambda: _copied(source, copy, hashes=False),
-            "pull": lambda: _pulled(api.endpoint, api.token, cache, size),
-            "pull_bound": lambda: _pulled(bare, False, cache, size),
-        }
-        return {name: _timed(side, (copy, cache)) for name, side in sides.items()}
+        ]
+        pulls: list[_Side] = [
+            ("pull_plain", lambda: _copied(source, copy, hashes=False)),
+            ("pull", lambda: _pulled(api.endpoint, api.token, cache, size)),
+            ("pull_bound", lambda: _pulled(bare, False, cache, size)),
+        ]
+        sides = [*_rotated(pushes, number), *_rotated(pulls, number)]
+        return {name: _timed(side, (copy, cache)) for name, side in sides}
+
+
+def _rotated(sides: list[_Side], number: int) -> list[_Side]:
+    first = number % len(sides)
+    return sides[first:] + sides[:first]
 
 
 def _pulled(endpoint: str, token: str | bool, cache: Path, size: int) -> None:
