@@ -76,7 +76,7 @@ def model_card(
         _introduction(run, model_config),
         _verdict(report),
         _aggregate(report),
-        _baselines(report),
+        _baselines(report, run),
         _plots(plots),
     ]
     if is_text_model(report, model_config):
@@ -154,7 +154,7 @@ def _aggregate(report: Record | None) -> str:
                    text)  # fmt: skip
 
 
-def _baselines(report: Record | None) -> str:
+def _baselines(report: Record | None, run: Record) -> str:
     figures = (report or {}).get("aggregate") or {}
     baselines = figures.get("baselines")
     if not isinstance(baselines, Mapping) or not baselines:
@@ -164,7 +164,19 @@ def _baselines(report: Record | None) -> str:
     rows = [
         [escaped(name), *(number(value_of(of, key)) for key in keys)] for name, of in named.items()
     ]
-    return section("Against baselines", table(("", *(_METRICS[key] for key in keys)), rows))
+    found = table(("", *(_METRICS[key] for key in keys)), rows)
+    return section("Against baselines", found, _in_use(run.get("incumbent"), baselines))
+
+
+def _in_use(incumbent: Any, baselines: Record) -> str:
+    """Which model stands behind a name of the hub, whose tag may mean another one later."""
+    if not isinstance(incumbent, Mapping) or incumbent.get("name") not in baselines:
+        return ""
+    return (
+        f"{escaped(incumbent['name'])} is the model that was in use, commit "
+        f"`{escaped(incumbent.get('commit'))}` of {escaped(incumbent.get('repo'))}. It was fitted "
+        "once, before the decisions that are compared."
+    )
 
 
 def _plots(plots: Sequence[CardPlot]) -> str:
@@ -201,23 +213,23 @@ def _loading(repo_id: str, model_config: Record) -> str:
     )
     inside = [
         "```python",
+        "import hfrun.models",
         "from transformers import AutoModelForSequenceClassification",
         "",
         f'model = AutoModelForSequenceClassification.from_pretrained("{repo_id}")',
         "```",
     ]
-    takes = ""
+    alone = "The model alone:"
     window, levels = model_config.get("window"), model_config.get("levels")
     if is_number(window) and is_number(levels):
-        takes = f" The model takes `features` of shape (B, {window}, {4 * levels})"
+        alone = f"The model alone takes `features` of shape (B, {window}, {4 * levels})"
         hand = model_config.get("hand_features")
-        takes += f" and `hand_features` of shape (B, {hand})." if hand else "."
+        alone += f" and `hand_features` of shape (B, {hand})." if hand else "."
     hint = (
         "Set `HF_ENDPOINT` to the address of the hub first, and give each hub its own `HF_HOME`: "
         "the client's cache knows models by their names alone. Pin `revision` to a tag where it "
         "matters which model it is."
     )
-    alone = f"The model alone:{takes}"
     return section("How to load it", "\n".join(lines), meaning, alone, "\n".join(inside), hint)
 
 

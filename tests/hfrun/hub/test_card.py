@@ -192,3 +192,18 @@ def test_figures_of_several_models_say_which_one_is_here() -> None:
     two = copy.deepcopy(REPORT) | {"folds": REPORT["folds"][:1] * 2}
     assert "Of 2 models, each trained for its own fold" in card(report=two)
     assert "each trained for its own fold" not in card(report=one)
+
+
+def test_a_baseline_of_the_hub_is_named_by_its_commit() -> None:
+    name = "hub:alice/in|use@v1"
+    figures = {"accuracy": figure(0.45)}
+    report = copy.deepcopy(REPORT)
+    report["aggregate"]["baselines"][name] = figures
+    incumbent = {"name": name, "repo": "alice/in|use", "revision": "v1", "commit": "c" * 40}
+    text = card(report=report, run={**RUN, "incumbent": incumbent})
+    assert r"| hub:alice/in\|use@v1 | 0.45 |" in text
+    said = (
+        rf"hub:alice/in\|use@v1 is the model that was in use, commit `{'c' * 40}` of alice/in\|use"
+    )
+    assert said in text
+    assert "was in use" not in card(run={**RUN, "incumbent": incumbent})  # it was not compared with
