@@ -32,6 +32,7 @@ _OF_A_PUSH = (
 )  # fmt: skip
 
 
+_LONGEST_ID = 96  # as hubs take it; the client's own check looks at the name alone
 _JUDGE = "judge it again: run hfrun walk-forward, or hfrun train, with its config"
 
 
@@ -111,6 +112,11 @@ def check_destination(where: Destination) -> None:
         validate_repo_id(where.repo)
     except HFValidationError as error:
         raise HubError(f"got repository {where.repo!r}, not namespace/name: {error}") from None
+    if len(where.repo) > _LONGEST_ID:
+        raise HubError(
+            f"got repository {where.repo}, of {len(where.repo)} characters; take a name that "
+            f"leaves it at most {_LONGEST_ID} with its namespace"
+        )
     found = check_hub(where.endpoint, where.token)
     role = found.get("auth", {}).get("accessToken", {}).get("role")
     if role == "read":

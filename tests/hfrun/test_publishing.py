@@ -1,7 +1,10 @@
 """Pushing a run: when the config says so, to where it says, and without this machine's paths."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +199,39 @@ def test_a_published_skip_path_predicts_on_later_days_what_the_run_does(
     assert tables[0].probability.std(axis=0).min() > 0.001
 
 
+@pytest.mark.slow
+def test_each_piece_of_code_on_a_card_runs_as_it_is_printed(
+    finished_run: TinyRun, user_hub: UserHub, tmp_path: Path
+) -> None:
+    where = {"repo": "alice/printed", "endpoint": user_hub.endpoint, "token": user_hub.alice}
+    publish_run(finished_run.folder, **where, private=True)
+    book = synthetic_book(days=2, rows_per_day=300, levels=2, signal=1.0, seed=4)
+    write_book(book, tmp_path / "book.parquet")
+    readme = HfApi(endpoint=user_hub.endpoint, token=user_hub.alice).hf_hub_download(
+        "alice/printed", "README.md", cache_dir=tmp_path / "cache"
+    )
+    codes = re.findall(r"```python\n(.*?)```", Path(readme).read_text("utf-8"), re.DOTALL)
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": user_hub.endpoint,
+        "HF_TOKEN": user_hub.alice,
+        "HF_HOME": str(tmp_path / "hf_home"),
+        "OMP_NUM_THREADS": "1",
+    }
+    assert len(codes) == 2
+    for code, shown in zip(codes, ("len(rows)", "model.config.model_type"), strict=True):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\nprint({shown})"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split()[-1] not in ("", "0")
+
+
 @pytest.mark.parametrize("command", ["walk-forward", "train"])
 def test_a_config_that_says_push_is_pushed_after_its_report(
     command: str,
@@ -228,6 +264,7 @@ def test_a_config_that_says_push_is_pushed_after_its_report(
         ("alice_reads", {"repo": "alice/x"}, "needs one with the role write"),
         ("bob", {"repo": "alice/x"}, "this token's user may write to bob"),
         ("alice", {"repo": "alice/no such name"}, "not namespace/name"),
+        ("alice", {"repo": f"alice/{'n' * 91}"}, "leaves it at most 96"),
         ("alice", {}, "push: true needs repo: NAMESPACE/NAME"),
     ],
 )
