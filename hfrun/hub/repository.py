@@ -26,7 +26,16 @@ from hfrun.hub.refusals import (
     RevisionNotFoundError,
     StaleParentError,
 )
-from hfrun.hub.tree import Delete, Entry, Put, Tree, changed, folder_ids
+from hfrun.hub.tree import (
+    MAX_FILES,
+    Delete,
+    Entry,
+    Put,
+    Tree,
+    changed,
+    folder_ids,
+    folders_within_limits,
+)
 
 DEFAULT_BRANCH = "main"
 KINDS_OF_REFS = ("heads", "tags", "pr")
@@ -41,9 +50,12 @@ _NOUN = {"heads": "branch", "tags": "tag", "pr": "pull request"}
 
 # Trees by the address of their file, whose name is the hash of its content. Counted in files, not
 # in trees: one with a hundred thousand files takes as much memory as a thousand with a hundred.
-_CACHED_ENTRIES = 100_000
+_CACHED_ENTRIES = MAX_FILES + 1  # the largest that a commit makes is kept too
 _trees: LRUCache[Path, Tree] = LRUCache(_CACHED_ENTRIES, getsizeof=lambda tree: len(tree) + 1)
 _trees_lock = threading.Lock()
+# One large tree is read at a time: many who ask for it at once would each take its memory.
+_LARGE_BYTES = 1_000_000
+_large_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,14 +151,19 @@ class Repository:
     def tree_of(self, tree_id: str) -> Tree:
         """All files of a root folder with this id; FileNotFoundError where there is none."""
         file = self._tree_file(tree_id)
-        with _trees_lock:
-            known = _trees.get(file)
+        known = _known_tree(file)
         if known is not None:
             return known
+        if file.stat().st_size < _LARGE_BYTES:
+            return self._read_tree(tree_id)
+        with _large_lock:
+            return _known_tree(file) or self._read_tree(tree_id)
+
+    def _read_tree(self, tree_id: str) -> Tree:
         tree = {path: Entry(**fields) for path, fields in self.stored_tree(tree_id).items()}
         if len(tree) < _CACHED_ENTRIES:
             with _trees_lock:
-                _trees[file] = tree
+                _trees[self._tree_file(tree_id)] = tree
         return tree
 
     def stored_tree(self, tree_id: str) -> Mapping[str, Mapping[str, Any]]:
@@ -263,7 +280,11 @@ class Repository:
 
         Args:
             tree: all files, whose objects are stored.
+
+        Raises:
+            TooLargeError: more files or folders than a tree may have.
         """
+        folders_within_limits(tree)
         tree_id = self.write_tree(tree)
         commit = new_commit(
             parent=parent, title=title, message=message, author=author, tree=tree_id
@@ -370,6 +391,11 @@ class Repository:
 
     def _ref_file(self, kind: str, name: str) -> Path:
         return self.folder / "refs" / kind / quote(name, safe="")
+
+
+def _known_tree(file: Path) -> Tree | None:
+    with _trees_lock:
+        return _trees.get(file)
 
 
 def _branch(revision: str) -> tuple[str, str]:

@@ -1,13 +1,19 @@
 """The files of one commit: entries, the changes a commit makes, and git's ids of them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from hfrun.hub.refusals import BadPathError, EntryNotFoundError
+from hfrun.hub.refusals import BadPathError, EntryNotFoundError, TooLargeError
+
+# Of one commit. Whoever reads a file of it reads the list of all, folders are made of the list,
+# and a path of a kilobyte can name five hundred of them.
+MAX_FILES = 100_000
+MAX_FOLDERS = 50_000
+MAX_CHARACTERS = 20_000_000  # of the paths of all files and folders together
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One file: ``oid`` is git's blob id, of the pointer for a large (LFS) file."""
 
@@ -68,28 +74,109 @@ def lfs_entry(sha256: str, size: int) -> Entry:
     return Entry(oid=git_id("blob", lfs_pointer(sha256, size)), size=size, sha256=sha256, lfs=True)
 
 
-def changed(tree: Tree, changes: Iterable[Put | Delete]) -> dict[str, Entry]:
+def changed(tree: Tree, changes: Sequence[Put | Delete]) -> dict[str, Entry]:
     """The tree after the changes, applied in their order; ``tree`` is left alone.
 
     Raises:
         EntryNotFoundError: a deletion of what is not there.
         BadPathError: a name would be a file and a folder at once.
+        TooLargeError: more files or folders than a tree may have.
     """
-    result = dict(tree)
+    added = dict.fromkeys(change.path for change in changes if isinstance(change, Put))
+    folders_within_limits({**tree, **added}, times=2)  # what is deleted makes room in the end
+    result, below = dict(tree), None
     for change in changes:
         if isinstance(change, Put):
             result[change.path] = change.entry
+            if below is not None:
+                below.add(change.path)
             continue
-        inside = change.path + "/"
-        gone = [p for p in result if p.startswith(inside)] if change.folder else [change.path]
+        if change.folder and below is None:
+            below = _Below(result)
+        gone = below.files(change.path) if change.folder and below else [change.path]
         if not gone or any(path not in result for path in gone):
             raise EntryNotFoundError(f"got a deletion of {change.path!r}, which is not there")
         for path in gone:
             del result[path]
-    both = folders(result) & result.keys()
+            if below is not None:
+                below.remove(path)
+    both = folders_within_limits(result) & result.keys()
     if both:
         raise BadPathError(f"{min(both)!r} would be a file and a folder at once")
     return result
+
+
+class _Below:
+    """What is directly in each folder, kept while files come and go.
+
+    A path is known by what it holds and by being held; a file and a folder may share one for a
+    while, until the end says that they must not.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._held: dict[str, dict[str, None]] = {}
+        self._files: set[str] = set()
+        for path in paths:
+            self.add(path)
+
+    def add(self, path: str) -> None:
+        self._files.add(path)
+        while "/" in path:
+            folder = path.rpartition("/")[0]
+            known = folder in self._held
+            self._held.setdefault(folder, {})[path] = None
+            if known:
+                return
+            path = folder
+
+    def remove(self, path: str) -> None:
+        self._files.discard(path)
+        while "/" in path and path not in self._files and path not in self._held:
+            folder = path.rpartition("/")[0]
+            del self._held[folder][path]
+            if self._held[folder]:
+                return
+            del self._held[folder]
+            path = folder
+
+    def files(self, folder: str) -> list[str]:
+        """All files below a folder, however deep."""
+        found, to_see = [], list(self._held.get(folder, ()))
+        while to_see:
+            path = to_see.pop()
+            if path in self._files:
+                found.append(path)
+            to_see += self._held.get(path, ())
+        return found
+
+
+def folders_within_limits(paths: Iterable[str], *, times: int = 1) -> set[str]:
+    """Like ``folders``, for paths of a tree that is not stored yet.
+
+    Raises:
+        TooLargeError: more than ``times`` the files or folders that a tree may have.
+    """
+    found: set[str] = set()
+    files = characters = 0
+    for path in paths:
+        files, characters = files + 1, characters + len(path)
+        while "/" in path:
+            path = path.rpartition("/")[0]
+            if path in found:
+                break
+            found.add(path)
+            characters += len(path)
+        if files > times * MAX_FILES or len(found) > times * MAX_FOLDERS:
+            raise TooLargeError(
+                f"got more than {MAX_FILES} files or {MAX_FOLDERS} folders at one revision; put "
+                "them together in fewer files (tar, parquet), or in several repositories"
+            )
+        if characters > times * MAX_CHARACTERS:
+            raise TooLargeError(
+                f"got paths of more than {MAX_CHARACTERS} characters at one revision, folders "
+                "included; needed are shorter names or fewer folders"
+            )
+    return found
 
 
 def folders(paths: Iterable[str]) -> set[str]:

@@ -17,7 +17,7 @@ from hfrun.hub import disk, repository
 from hfrun.hub.commit import new_commit
 from hfrun.hub.names import RepoId, checked_path, is_ref_name
 from hfrun.hub.objects import ObjectStore
-from hfrun.hub.refusals import BadPathError, RepoNotFoundError, StaleParentError
+from hfrun.hub.refusals import BadPathError, RepoNotFoundError, StaleParentError, TooLargeError
 from hfrun.hub.repository import Repository
 from hfrun.hub.store import HubStore, open_root
 from hfrun.hub.tree import Delete, Put, changed, folder_ids, lfs_entry, regular_entry
@@ -231,6 +231,56 @@ def test_accepted_changes_never_leave_a_tree_that_a_checkout_could_not_hold(
         assert not path.startswith("/")
         assert ".." not in path.split("/")
         assert not any(other.startswith(path + "/") for other in tree)
+
+
+FOLDERS = st.sampled_from(["a", "b", "a/a", "a/b", "b/a", "a/a/a", "a/b/a"])
+
+
+@given(st.lists(st.tuples(FOLDERS, st.sampled_from(["put", "file", "folder"])), max_size=14))
+def test_a_deleted_folder_takes_exactly_the_files_below_it(changes: list[tuple[str, str]]) -> None:
+    entry = lfs_entry("0" * 64, 1)
+    expected: dict[str, object] | None = {}
+    asked: list[Put | Delete] = []
+    for path, kind in changes:
+        if kind == "put":
+            asked.append(Put(path=path, entry=entry))
+            expected[path] = entry
+            continue
+        asked.append(Delete(path=path, folder=kind == "folder"))
+        gone = [
+            p for p in expected if (p.startswith(f"{path}/") if kind == "folder" else p == path)
+        ]
+        if not gone:
+            expected = None
+            break
+        expected = {p: e for p, e in expected.items() if p not in gone}
+    if expected is None or any(p.startswith(f"{q}/") for p in expected for q in expected):
+        with pytest.raises(HubError):
+            changed({}, asked)
+    else:
+        assert changed({}, asked) == expected
+
+
+def test_a_tree_has_bounds_however_few_files_it_takes_to_reach_them(
+    monkeypatch: pytest.MonkeyPatch, model: Repository
+) -> None:
+    monkeypatch.setattr("hfrun.hub.tree.MAX_FOLDERS", 100)
+    monkeypatch.setattr("hfrun.hub.tree.MAX_FILES", 10)
+    monkeypatch.setattr("hfrun.hub.tree.MAX_CHARACTERS", 5_000)
+    deep = ["/".join([name] * 60) for name in ("a", "b")]
+    long = [name * 250 + "/" + name * 250 + "/c" for name in "abcdefg"]
+    for paths in (deep, [str(i) for i in range(11)], long):
+        added = [Put(path=path, entry=lfs_entry("0" * 64, 1)) for path in paths]
+        with pytest.raises(TooLargeError):
+            changed({}, added)
+        with pytest.raises(TooLargeError):  # a merge or a rewritten history comes this way
+            model.write_commit(
+                parent=None, title="t", message="", author="alice",
+                tree={put.path: put.entry for put in added},
+            )  # fmt: skip
+    full = changed({}, [Put(path=str(i), entry=lfs_entry("0" * 64, 1)) for i in range(10)])
+    swap = [Put(path="new", entry=lfs_entry("0" * 64, 1)), Delete(path="0", folder=False)]
+    assert len(changed(full, swap)) == 10
 
 
 @given(st.text(max_size=20))
