@@ -35,6 +35,8 @@ _STEPS_TO_BEGIN = 100.0
 # Files of rules by their text, counted in rules: a thousand take some megabytes.
 _CACHED_RULES = 4000
 
+_FILES_AT_HAND = 256
+
 _SPACE = "[[:space:]]"  # how git-lfs writes a blank into a pattern
 _MACRO = "[attr]"
 
@@ -79,7 +81,8 @@ class PathRules:
     """
 
     def __init__(self, read: Callable[[str], str], *, gitignore: str | None = None) -> None:
-        self._read = cache(read)  # once for all files of a folder
+        # Once for all files of a folder. Not for ever: each may have hundreds of folders of its own.
+        self._read = lru_cache(maxsize=_FILES_AT_HAND)(read)
         self._gitignore = gitignore
         self._steps_left = _STEPS_OF_ALL
 
