@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from cachetools import LRUCache, cached
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
@@ -81,7 +81,7 @@ class PathRules:
     """
 
     def __init__(self, read: Callable[[str], str], *, gitignore: str | None = None) -> None:
-        # Once for all files of a folder. Not for ever: each may have hundreds of folders of its own.
+        # Once for all files of a folder; each may have hundreds of folders of its own.
         self._read = lru_cache(maxsize=_FILES_AT_HAND)(read)
         self._gitignore = gitignore
         self._steps_left = _STEPS_OF_ALL
