@@ -40,6 +40,7 @@ from hfrun.hub.routes import (
     revisions,
     xet,
 )
+from hfrun.hub.threads import SharedThreads, sharing
 from hfrun.hub.vanished import vanished_answer
 
 
@@ -87,7 +88,10 @@ def _no_such_api(request: Request) -> Response:
     raise HTTPException(404)
 
 
-_NO_SUCH_API = Route("/api/{path:path}", _no_such_api, methods=None)
+_LAST = (
+    *listing.ROUTES_WITHOUT_NAMESPACE,
+    Route("/api/{path:path}", _no_such_api, methods=None),
+)
 
 
 def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
@@ -121,10 +125,11 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
     routes = [route for module in modules for route in module.ROUTES]
     app = Starlette(
         # What follows is for people: no address of the API may be taken for an account's page.
-        routes=[*routes, *listing.ROUTES_WITHOUT_NAMESPACE, _NO_SUCH_API, *pages.ROUTES],
+        routes=[sharing(route) for route in (*routes, *_LAST, *pages.ROUTES)],
         middleware=[
             Middleware(RequestId),
             Middleware(AccessLog, file=prepared_log(options.access_log)),
+            Middleware(SharedThreads),
             Middleware(RawPath),
         ],
         exception_handlers={

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +19,7 @@ from hfrun.hub.pages.index import paged
 from hfrun.hub.pages.place import Place
 from hfrun.hub.refusals import BadRequestError, DiscussionNotFoundError, ForbiddenError
 from hfrun.hub.repository import DEFAULT_BRANCH
+from hfrun.hub.threads import run_in_threadpool
 
 DISCUSSIONS_A_PAGE = 50
 EVENTS_A_PAGE = 25

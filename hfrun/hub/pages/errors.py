@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Awaitable, Callable
 from functools import wraps
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from hfrun.hub.refusals import (
     RepoNotFoundError,
     TokenNeededError,
 )
+from hfrun.hub.threads import run_in_threadpool
 
 View = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
@@ -12,6 +11,7 @@ from hfrun.hub.access import Caller, Hub
 from hfrun.hub.messages import read_body
 from hfrun.hub.refusals import BadRequestError, ForbiddenError, TokenNeededError
 from hfrun.hub.sessions import COOKIE
+from hfrun.hub.threads import run_in_threadpool
 
 _MAX_FIELDS = 20
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.forms import Form, see_other
 from hfrun.hub.pages.place import Place
 from hfrun.hub.refusals import AccessRequestNotFoundError
+from hfrun.hub.threads import run_in_threadpool
 
 
 @as_page

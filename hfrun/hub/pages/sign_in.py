@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Mapping
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,6 +13,7 @@ from hfrun.hub.pages.forms import Form, read_fields, see_other, visitor
 from hfrun.hub.pages.rendering import page
 from hfrun.hub.refusals import ForbiddenError
 from hfrun.hub.sessions import COOKIE, LIFETIME_SECONDS
+from hfrun.hub.threads import run_in_threadpool
 
 # Ties the form to the browser that asked for it: another site cannot sign a visitor in as
 # somebody else, to have them write under that name.

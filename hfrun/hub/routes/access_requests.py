@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -11,6 +10,7 @@ from hfrun.hub.access import Caller
 from hfrun.hub.gating import STATUSES, AccessRequest, Gate
 from hfrun.hub.messages import read_json
 from hfrun.hub.refusals import AccessRequestNotFoundError, BadRequestError
+from hfrun.hub.threads import run_in_threadpool
 
 
 def ask(request: Request) -> Response:

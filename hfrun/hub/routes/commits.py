@@ -3,7 +3,6 @@
 import tempfile
 from typing import Any, BinaryIO
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,6 +17,7 @@ from hfrun.hub.messages import endpoint, segment
 from hfrun.hub.receiving import receive_into
 from hfrun.hub.refusals import ForbiddenError, RevisionNotFoundError, TooLargeError
 from hfrun.hub.repository import Repository
+from hfrun.hub.threads import run_in_threadpool
 
 BODY_MAX_BYTES = 4_000_000_000  # spooled to disk, so memory does not depend on it
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cachetools import LRUCache
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +23,7 @@ from hfrun.hub.refusals import (
     RefusalError,
 )
 from hfrun.hub.repository import Repository
+from hfrun.hub.threads import run_in_threadpool
 
 _PAGE = 50
 _MAX_PAGE_DIGITS = 9

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +14,7 @@ from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFound
 from hfrun.hub.repository import Repository
 from hfrun.hub.rewriting import delete_large_files, squash
 from hfrun.hub.storage import LargeFile, storage
+from hfrun.hub.threads import run_in_threadpool
 
 _MAX_FILES = 1000  # in one request, and on one page
 _KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}

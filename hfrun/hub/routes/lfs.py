@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,6 +24,7 @@ from hfrun.hub.refusals import (
     TooLargeError,
 )
 from hfrun.hub.repository import Repository
+from hfrun.hub.threads import run_in_threadpool
 
 MAX_OBJECTS = 1000  # huggingface_hub asks about 256 at a time
 _MEDIA_TYPE = "application/vnd.git-lfs+json"

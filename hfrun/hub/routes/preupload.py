@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,6 +15,7 @@ from hfrun.hub.names import checked_path
 from hfrun.hub.path_rules import RULES_MAX_BYTES, PathRules
 from hfrun.hub.refusals import BadRequestError, TooLargeError
 from hfrun.hub.repository import Repository
+from hfrun.hub.threads import run_in_threadpool
 from hfrun.hub.tree import Entry
 from hfrun.hub.upload_mode import is_large, rules_of, travels_in_commit
 

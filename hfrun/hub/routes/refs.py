@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -11,6 +10,7 @@ from hfrun.hub.access import Caller
 from hfrun.hub.messages import read_json, segment
 from hfrun.hub.refusals import BadRequestError
 from hfrun.hub.repository import DEFAULT_BRANCH
+from hfrun.hub.threads import run_in_threadpool
 
 
 def refs(request: Request) -> Response:

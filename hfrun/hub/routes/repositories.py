@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,6 +12,7 @@ from hfrun.hub.messages import endpoint, read_json
 from hfrun.hub.names import RepoId, checked_repo_id
 from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
 from hfrun.hub.repository import Repository
+from hfrun.hub.threads import run_in_threadpool
 
 _KINDS = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
 _SDKS = ("gradio", "streamlit", "docker", "static")

@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from cachetools import LRUCache
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,6 +20,7 @@ from hfrun.hub.names import is_sha1
 from hfrun.hub.path_history import history_of_paths
 from hfrun.hub.plain_json import plain_object
 from hfrun.hub.refusals import BadRequestError, EntryNotFoundError, RevisionNotFoundError
+from hfrun.hub.threads import run_in_threadpool
 from hfrun.hub.tree import Entry, Tree, folder_ids, lfs_pointer
 
 _COMMITS_PAGE = 100

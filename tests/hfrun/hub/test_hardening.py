@@ -5,12 +5,15 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from hfrun.hub.disk import exclusive
 from hfrun.hub.serve import running_hub
 from hfrun.hub.slow_clients import HEAD_MAX_BYTES, MOST_IN_ADVANCE
+from hfrun.hub.threads import THREADS
 from hfrun.hub.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 
@@ -165,6 +168,29 @@ def peak_megabytes(hub: HubUnderTest) -> float:
     ]
     [line] = re.findall(r"VmHWM:\s+(\d+) kB", (folder / "status").read_text())
     return int(line) / 1024
+
+
+def test_who_waits_for_a_repository_keeps_nobody_else_waiting(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, _ = impatient
+    repo = hub.api().create_repo("alice/waited-for", exist_ok=True).repo_id
+    body = json.dumps({"key": "header", "value": {"summary": "waited"}}).encode()
+    commit = (
+        f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"Authorization: Bearer {hub.alice}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    )
+    with ExitStack() as stack, exclusive(hub.root / "locks" / "models" / f"{repo}.lock"):
+        waiting = [stack.enter_context(connected(hub)) for _ in range(THREADS + 5)]
+        for connection in waiting:
+            connection.sendall(commit + body)
+        assert hub.request("GET", "/api/whoami-v2", token=hub.alice).status == 200
+        assert hub.request("GET", f"/api/models/{repo}").status == 200
+        for connection in waiting[5:]:  # some of them are patient, the others go away
+            connection.close()
+    with connected(hub) as connection:
+        connection.sendall(commit + body)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def row_of(log: Path, path: str) -> dict:
