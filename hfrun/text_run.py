@@ -40,6 +40,7 @@ from hfrun.fitting import (
     chosen_figures,
     training_figures,
 )
+from hfrun.incumbent import is_of_hub
 from hfrun.models.llama_weights import merge_lora
 from hfrun.publishing import check_destination, destination, publish_judged
 from hfrun.run_folder import claim_run_folder, read_run, with_scoring, write_scoring
@@ -53,6 +54,7 @@ from hfrun.text_trainer import (
 )
 from hfrun.trainable import check_model_options, check_options, rehearse
 from hfrun.training.checkpoints import follow_move, newest_checkpoint, remove_broken_checkpoints
+from lob_backtest.errors import ConfigError
 from lob_backtest.files import sole_use, write_json
 from lob_backtest.gates import check_rules
 from lob_backtest.progress import announce
@@ -70,6 +72,11 @@ def run_text_training(config: TextRunConfig) -> Summary | None:
     require_clean(audit)
     data = known_only(config, data)
     check_text_trainable(config, data)
+    if is_of_hub(config.gates.baseline):
+        raise ConfigError(
+            f"got gates.baseline {config.gates.baseline}; a run over texts can be compared with "
+            f"{', '.join(BASELINES)}: models of a hub are baselines of runs over order books"
+        )
     check_rules(config.gates, baselines=BASELINES)
     if config.hub.push:
         check_destination(destination(config.hub))

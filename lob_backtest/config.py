@@ -304,8 +304,8 @@ class GatesConfig:
 
     ``baseline: best`` takes the classification baseline with the highest weighted F1 over all
     evaluation folds; ``hub:NAMESPACE/NAME@TAG`` is the model in use, which hfrun fetches and asks
-    at the same decisions. ``backtest_baseline`` is the strategy whose net return, drawdown and Sharpe
-    ratio the model must not fall below; its net return must also not be below flat.
+    at the same decisions. ``backtest_baseline`` is the strategy whose net return, drawdown and
+    Sharpe ratio the model must not fall below; its net return must also not be below flat.
     """
 
     baseline: str = "best"

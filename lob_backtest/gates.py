@@ -27,6 +27,7 @@ import numpy as np
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import GateError
 from lob_backtest.strict_yaml import unknown_keys
+from lob_backtest.trading import BUY_AND_HOLD, FLAT
 from lob_backtest.training_figures import TrainingFigures
 
 GATE_NAMES = (
@@ -123,8 +124,8 @@ def check_rules(rules: GatesConfig, *, baselines: Sequence[str] | None) -> None:
     """Refuse names that no gate or baseline bears; cheap, so do it before the long work.
 
     Args:
-        rules: ``off`` and ``baseline`` are looked at.
-        baselines: those that will be scored; None leaves ``baseline`` alone.
+        rules: ``off``, ``baseline`` and ``backtest_baseline`` are looked at.
+        baselines: those that will be scored; None leaves the baselines alone.
 
     Raises:
         GateError: an unknown name.
@@ -132,6 +133,9 @@ def check_rules(rules: GatesConfig, *, baselines: Sequence[str] | None) -> None:
     problems = unknown_keys(dict.fromkeys(rules.off), GATE_NAMES, "gates.off")
     if baselines is not None and rules.baseline != "best":
         problems += unknown_keys({rules.baseline: None}, baselines, "gates.baseline")
+    if baselines is not None:
+        traded = [*baselines, BUY_AND_HOLD, FLAT]
+        problems += unknown_keys({rules.backtest_baseline: None}, traded, "gates.backtest_baseline")
     if problems:
         raise GateError("; ".join(problems))
 

@@ -25,7 +25,7 @@ from hfrun.hub.objects import ObjectWriter
 from hfrun.hub.path_rules import PathRules
 from hfrun.hub.refusals import BadRequestError, ObjectMissingError, TooLargeError
 from hfrun.hub.repository import Repository
-from hfrun.hub.tree import Delete, Entry, Put, lfs_entry
+from hfrun.hub.tree import LONGEST_POINTER, Delete, Entry, Put, is_lfs_pointer, lfs_entry
 from hfrun.hub.upload_mode import REGULAR_MAX_BYTES, is_large, rules_of
 
 PIECE_BYTES = 1 << 20  # of a line: so much, and what is decoded from it, is in memory at a time
@@ -173,6 +173,11 @@ def _file(repository: Repository, line: _Line, rules: PathRules) -> Put:
     if is_large(path, size, rules):
         repository.remember_upload(sha256)  # a later commit may name it, to copy the file
         return Put(path=path, entry=lfs_entry(sha256, size))
+    # Git has one id for a pointer and for the large file behind it; so no tree tells them apart.
+    if size <= LONGEST_POINTER and is_lfs_pointer(objects.path(sha256).read_bytes()):
+        raise BadRequestError(
+            f"got {path!r}, which is a pointer of git LFS and no file of its own; push the file"
+        )
     oid = objects.git_blob_id(sha256)
     return Put(path=path, entry=Entry(oid=oid, size=size, sha256=sha256, lfs=False))
 

@@ -14,6 +14,10 @@ _NO_BARS = "HF_HUB_DISABLE_PROGRESS_BARS"  # transformers looks at it too
 _ORIGIN = "HF_HUB_USER_AGENT_ORIGIN"
 PLAIN_LFS = "plain-lfs"
 
+# datasets and evaluate would count a download by asking the public hub's storage for a file of the
+# name of the private data set.
+_NO_COUNTS = ("HF_UPDATE_DOWNLOAD_COUNTS", "0")
+
 
 def prepare_client() -> None:
     """Make clients in this process, and those it starts, use plain LFS and one endpoint only.
@@ -29,6 +33,7 @@ def prepare_client() -> None:
         os.environ[switch] = "1"
         if constants is not None:
             setattr(constants, switch, True)
+    os.environ.setdefault(*_NO_COUNTS)
     origin = os.environ.setdefault(_ORIGIN, PLAIN_LFS)
     if constants is not None and getattr(constants, _ORIGIN, None) is None:
         setattr(constants, _ORIGIN, origin)

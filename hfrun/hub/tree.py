@@ -1,6 +1,7 @@
 """The files of one commit: entries, the changes a commit makes, and git's ids of them."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,12 @@ class Entry:
 
 
 Tree = Mapping[str, Entry]
+
+
+LONGEST_POINTER = 200  # bytes
+_POINTER = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\noid sha256:[0-9a-f]{64}\nsize [0-9]{1,20}\n"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +69,15 @@ def lfs_pointer(sha256: str, size: int) -> bytes:
     return (
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
     )
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether git would take these bytes for a large file that is somewhere else.
+
+    >>> is_lfs_pointer(lfs_pointer("0" * 64, 3)), is_lfs_pointer(b"version 1")
+    (True, False)
+    """
+    return _POINTER.fullmatch(content) is not None
 
 
 def regular_entry(content: bytes, sha256: str) -> Entry:

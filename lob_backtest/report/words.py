@@ -107,7 +107,12 @@ STRATEGY_TITLES = {
 
 
 def strategy_title(name: str) -> str:
-    """How a strategy is called; one without a title keeps its own name."""
+    """How a strategy is called; one without a title keeps its own name.
+
+    A model of a hub is named by the gates and the provenance; plots and tables have no room for it.
+    """
+    if name.startswith("hub:"):
+        return "model in use"
     return STRATEGY_TITLES.get(name, name)
 
 

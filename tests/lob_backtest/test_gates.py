@@ -7,7 +7,7 @@ import pytest
 
 from lob_backtest.config import GatesConfig
 from lob_backtest.errors import GateError
-from lob_backtest.gates import GATE_NAMES, Gate, judge, verdict
+from lob_backtest.gates import GATE_NAMES, Gate, check_rules, judge, verdict
 from lob_backtest.training_figures import TrainingFigures, read_training, training_from
 
 TRAINING = TrainingFigures(train_accuracy=(0.61,), grad_norm_p50=1.5, grad_norm_p95=3.0)
@@ -313,6 +313,16 @@ def test_the_fold_left_out_is_the_one_that_carries_most():
 def test_an_unknown_strategy_to_compare_with_is_refused():
     with pytest.raises(GateError, match="backtest_baseline=hold: not among the strategies"):
         judged(report([60, 60], [50, 50]), backtest_baseline="hold")
+
+
+def test_names_that_nothing_bears_are_refused_before_the_long_work():
+    rules = GatesConfig(baseline="bosting", backtest_baseline="hold")
+    with pytest.raises(GateError) as refused:
+        check_rules(rules, baselines=["boosting"])
+    assert "did you mean boosting?" in str(refused.value)
+    assert "gates.backtest_baseline.hold" in str(refused.value)
+    check_rules(GatesConfig(backtest_baseline="flat"), baselines=["boosting"])
+    check_rules(rules, baselines=None)
 
 
 def test_training_figures_are_read_from_json(tmp_path: Path):

@@ -76,9 +76,10 @@ def _oid(repository: Repository, present: Entry | None, size: int, *, lfs: bool)
     """The id of what is there that the client compares with its own file, to skip it.
 
     A client takes SHA-256 of a file that it would upload apart, and git's id of any other. Where
-    the size differs, the file is another one, and no id needs to be computed to know that.
+    the size differs, the file is another one, and no id needs to be computed to know that. What is
+    lost from the disk has no id, so that a push brings it back.
     """
-    if present is None:
+    if present is None or repository.objects.size(present.sha256) is None:
         return None
     if lfs:
         return present.sha256

@@ -16,11 +16,12 @@ def test_without_a_bench_it_says_which_there_are() -> None:
         "deeplob",
         "text",
         "text-runs",
+        "hub",
         "quality",
     ]
 
 
 def test_every_bench_is_a_module() -> None:
     modules = re.findall(r"module=([\w.]+)", SCRIPT.read_text("utf-8"))
-    assert len(modules) == 5
+    assert len(modules) == 6
     assert all(importlib.util.find_spec(name) is not None for name in modules)

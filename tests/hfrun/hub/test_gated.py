@@ -35,8 +35,8 @@ def gated(hub: HubUnderTest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def carol(hub: HubUnderTest) -> str:
-    return create_token(hub.root, "Carol")
+def theodora(hub: HubUnderTest) -> str:
+    return create_token(hub.root, "Theodora")
 
 
 @pytest.fixture
@@ -107,10 +107,10 @@ def test_settings_that_this_hub_does_not_have_are_refused_in_words(
 
 
 def test_outsiders_see_a_gated_repository_and_are_refused_its_files(
-    hub: HubUnderTest, gated: str, carol: str, tmp_path: Path
+    hub: HubUnderTest, gated: str, theodora: str, tmp_path: Path
 ) -> None:
-    for token, status in ((carol, 403), (False, 401)):
-        api = hub.api(carol) if token else hub.anonymous()
+    for token, status in ((theodora, 403), (False, 401)):
+        api = hub.api(theodora) if token else hub.anonymous()
         assert api.model_info(gated).gated == "manual"
         assert "secret.txt" in api.list_repo_files(gated)
         for attempt in (
@@ -127,67 +127,71 @@ def test_outsiders_see_a_gated_repository_and_are_refused_its_files(
 
 
 def test_a_manual_gate_lets_in_whom_its_authors_accept(
-    hub: HubUnderTest, gated: str, carol: str, tmp_path: Path
+    hub: HubUnderTest, gated: str, theodora: str, tmp_path: Path
 ) -> None:
     api = hub.api()
-    assert ask(hub, carol) == (200, {"status": "pending"})
-    assert ask(hub, carol) == (200, {"status": "pending"})
+    assert ask(hub, theodora) == (200, {"status": "pending"})
+    assert ask(hub, theodora) == (200, {"status": "pending"})
     (pending,) = api.list_pending_access_requests(gated)
-    assert (pending.username, pending.fullname, pending.status) == ("Carol", "Carol", "pending")
+    assert (pending.username, pending.fullname, pending.status) == (
+        "Theodora",
+        "Theodora",
+        "pending",
+    )
     with pytest.raises(GatedRepoError, match="awaits the decision of its authors"):
-        download(hub, carol, tmp_path)
-    api.accept_access_request(gated, "carol")
+        download(hub, theodora, tmp_path)
+    api.accept_access_request(gated, "theodora")
     assert list(api.list_pending_access_requests(gated)) == []
     (accepted,) = api.list_accepted_access_requests(gated)
     assert (accepted.request_id, accepted.timestamp) == (pending.request_id, pending.timestamp)
-    assert Path(download(hub, carol, tmp_path)).read_bytes() == SECRET
-    hub.api(carol).auth_check(gated)
+    assert Path(download(hub, theodora, tmp_path)).read_bytes() == SECRET
+    hub.api(theodora).auth_check(gated)
 
     api.reject_access_request(gated, request_id=pending.request_id, rejection_reason="No\nwork")
     (rejected,) = api.list_rejected_access_requests(gated)
     assert rejected.request_id == pending.request_id
-    with pytest.raises(GatedRepoError, match=r"rejected the request of Carol \(No\?work\)"):
-        hub.api(carol).auth_check(gated)
-    assert ask(hub, carol)[0] == 403
-    api.cancel_access_request(gated, "Carol")
-    assert [r.username for r in api.list_pending_access_requests(gated)] == ["Carol"]
+    with pytest.raises(GatedRepoError, match=r"rejected the request of Theodora \(No\?work\)"):
+        hub.api(theodora).auth_check(gated)
+    assert ask(hub, theodora)[0] == 403
+    api.cancel_access_request(gated, "Theodora")
+    assert [r.username for r in api.list_pending_access_requests(gated)] == ["Theodora"]
     api.grant_access(gated, "bob")
     hub.api(hub.bob).auth_check(gated)
     assert [r.username for r in api.list_accepted_access_requests(gated)] == ["bob"]
 
 
 def test_an_automatic_gate_lets_in_whoever_asks(
-    hub: HubUnderTest, gated: str, carol: str, tmp_path: Path
+    hub: HubUnderTest, gated: str, theodora: str, tmp_path: Path
 ) -> None:
-    assert ask(hub, carol) == (200, {"status": "pending"})
+    assert ask(hub, theodora) == (200, {"status": "pending"})
     hub.api().update_repo_settings(gated, gated="auto")
     with pytest.raises(GatedRepoError):
-        download(hub, carol, tmp_path)  # who waits asks once more
-    assert ask(hub, carol) == (200, {"status": "accepted"})
-    assert Path(download(hub, carol, tmp_path)).read_bytes() == SECRET
+        download(hub, theodora, tmp_path)  # who waits asks once more
+    assert ask(hub, theodora) == (200, {"status": "accepted"})
+    assert Path(download(hub, theodora, tmp_path)).read_bytes() == SECRET
     hub.api().update_repo_settings(gated, gated=False)
     assert Path(download(hub, False, tmp_path)).read_bytes() == SECRET
     hub.api().update_repo_settings(gated, gated="manual")
-    hub.api(carol).auth_check(gated)  # decisions outlive the setting
+    hub.api(theodora).auth_check(gated)  # decisions outlive the setting
 
 
-def test_who_may_ask_and_who_may_decide(hub: HubUnderTest, gated: str, carol: str) -> None:
+def test_who_may_ask_and_who_may_decide(hub: HubUnderTest, gated: str, theodora: str) -> None:
     assert ask(hub, None)[0] == 401
-    assert ask(hub, create_token(hub.root, "carol", role="read"))[0] == 403
+    assert ask(hub, create_token(hub.root, "theodora", role="read"))[0] == 403
     assert ask(hub, hub.alice) == (200, {"status": "accepted"})  # a member is in already
     assert list(hub.api().list_accepted_access_requests(gated)) == []
-    assert ask(hub, carol, "alice/none")[0] == 404
-    for token, status in ((carol, 403), (hub.alice_reads, 403)):
+    assert ask(hub, theodora, "alice/none")[0] == 404
+    for token, status in ((theodora, 403), (hub.alice_reads, 403)):
         for decide in (
             lambda api: list(api.list_pending_access_requests(gated)),
-            lambda api: api.accept_access_request(gated, "carol"),
-            lambda api: api.grant_access(gated, "carol"),
+            lambda api: api.accept_access_request(gated, "theodora"),
+            lambda api: api.grant_access(gated, "theodora"),
         ):
             with pytest.raises(HfHubHTTPError) as refused:
                 decide(hub.api(token))
             assert refused.value.response.status_code == status
-    hub.api(carol).create_repo("Carol/open", exist_ok=True)
-    assert ask(hub, hub.bob, "carol/open")[0] == 400  # not gated
+    hub.api(theodora).create_repo("Theodora/open", exist_ok=True)
+    assert ask(hub, hub.bob, "theodora/open")[0] == 400  # not gated
 
 
 @pytest.mark.parametrize(
@@ -264,11 +268,11 @@ def test_knowing_the_hash_of_a_gated_file_gives_no_access_to_it(
 
 
 def test_the_gate_moves_with_the_repository_and_goes_with_it(
-    hub: HubUnderTest, gated: str, carol: str
+    hub: HubUnderTest, gated: str, theodora: str
 ) -> None:
-    hub.api().grant_access(gated, "Carol")
+    hub.api().grant_access(gated, "Theodora")
     hub.api().move_repo(gated, "desk/gated-too")
-    hub.api(carol).auth_check("desk/gated-too")
+    hub.api(theodora).auth_check("desk/gated-too")
     with pytest.raises(GatedRepoError):
         hub.api(hub.bob).auth_check(gated)  # by its old name
     assert hub.request("POST", f"/{gated}/ask-access", token=hub.bob).status == 307
@@ -276,7 +280,7 @@ def test_the_gate_moves_with_the_repository_and_goes_with_it(
     make(hub.root, gated, "models")
     hub.api().update_repo_settings(gated, gated="manual")
     with pytest.raises(GatedRepoError):
-        hub.api(carol).auth_check(gated)  # a new repository knows nobody
+        hub.api(theodora).auth_check(gated)  # a new repository knows nobody
 
 
 def test_requests_of_many_at_once_are_all_kept(gate: Gate) -> None:
@@ -297,27 +301,27 @@ def test_requests_of_many_at_once_are_all_kept(gate: Gate) -> None:
 
 def test_the_rules_of_a_gate_by_hand(gate: Gate) -> None:
     assert not gate.allows(None)
-    assert not gate.allows("carol")
-    asked = gate.ask("Carol")
-    assert gate.ask("carol") == asked == gate.request_of("CAROL")
-    gate.decide("accepted", user="carol")
-    assert gate.allows("cAROL")
+    assert not gate.allows("theodora")
+    asked = gate.ask("Theodora")
+    assert gate.ask("theodora") == asked == gate.request_of("THEODORA")
+    gate.decide("accepted", user="theodora")
+    assert gate.allows("tHEODORA")
     with pytest.raises(AccessRequestNotFoundError, match="is already accepted"):
-        gate.decide("accepted", user="carol")
+        gate.decide("accepted", user="theodora")
     with pytest.raises(BadRequestError, match="has access to this repository already"):
-        gate.grant("carol")
+        gate.grant("theodora")
     gate.decide("rejected", user=None, request_id=asked.id, reason="x" * 300)
-    rejected = gate.request_of("carol")
+    rejected = gate.request_of("theodora")
     assert rejected is not None
     assert (rejected.status, rejected.reason) == ("rejected", "x" * 200)
-    with pytest.raises(Refused, match="rejected the request of carol"):
-        gate.ask("carol")
+    with pytest.raises(Refused, match="rejected the request of theodora"):
+        gate.ask("theodora")
     gate.repository.change_settings(gated="auto")
     with pytest.raises(Refused, match="rejected"):
-        gate.ask("carol")  # an automatic gate does not undo a decision
+        gate.ask("theodora")  # an automatic gate does not undo a decision
     assert gate.ask("dave").status == "accepted"
-    assert gate.grant("carol").status == "accepted"
-    assert [r.user for r in gate.requests("accepted")] == ["Carol", "dave"]
+    assert gate.grant("theodora").status == "accepted"
+    assert [r.user for r in gate.requests("accepted")] == ["Theodora", "dave"]
     gate.repository.change_settings(gated="")
     assert gate.allows(None)
     with pytest.raises(BadRequestError, match="which is not gated"):

@@ -13,6 +13,7 @@ import pytest
 from hfrun.hub.names import RepoId
 from hfrun.hub.objects import ObjectStore
 from hfrun.hub.signing import Secret, UploadSigner
+from hfrun.hub.tree import lfs_pointer
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 CONTENT = b"weights of a model"
@@ -74,6 +75,16 @@ def test_a_missing_object_is_a_server_error_without_details(hub: HubUnderTest, r
     assert answer.status == 500
     assert answer.headers["X-Request-Id"]
     assert str(hub.root) not in answer.body.decode()
+
+
+def test_pushing_a_file_again_brings_lost_content_back(hub: HubUnderTest, repo: str) -> None:
+    content, api = b"this object will be lost too", hub.api()
+    for name in ("lost.txt", "lost.bin"):
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=repo)
+    ObjectStore(hub.root).path(hashlib.sha256(content).hexdigest()).unlink()
+    for name in ("lost.txt", "lost.bin"):
+        api.upload_file(path_or_fileobj=content, path_in_repo=name, repo_id=repo)
+        assert hub.request("GET", f"/{repo}/resolve/main/{name}").body == content
 
 
 def test_ranges_and_heads_give_exactly_the_asked_bytes(hub: HubUnderTest, repo: str) -> None:
@@ -176,6 +187,15 @@ def test_commits_that_cannot_be_understood_are_refused_whole(
     answer = hub.request("POST", f"/api/models/{repo}/commit/main", body=body, token=hub.alice)
     assert answer.status == 400
     assert len(hub.api().list_repo_commits(repo)) == 1
+
+
+def test_a_pointer_is_not_taken_for_the_file_behind_it(hub: HubUnderTest, repo: str) -> None:
+    # Both have one id in git: the tree of the one would be read for that of the other.
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    answer = commit(hub, repo, small("w.txt", lfs_pointer(sha256, len(CONTENT))))
+    assert answer.status == 400, answer.body
+    assert "push the file" in answer.json()["error"]
+    assert commit(hub, repo, small("a.txt", lfs_pointer(sha256, 3)[:-1])).status == 200
 
 
 def test_a_refused_change_undoes_the_changes_before_it(hub: HubUnderTest, repo: str) -> None:
