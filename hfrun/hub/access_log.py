@@ -57,10 +57,13 @@ class AccessLog:
     def _write(self, row: dict[str, Any]) -> None:
         assert self._file is not None  # looked at before
         line = json.dumps(row).encode() + b"\n"
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError:  # neither its folder's loss nor a full disk may keep anybody from reading
+            return
         try:
             os.write(descriptor, line)
-        except OSError:  # a full disk must not keep anybody from reading
+        except OSError:
             pass
         finally:
             os.close(descriptor)

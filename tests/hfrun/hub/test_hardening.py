@@ -122,6 +122,21 @@ def test_who_is_slow_but_steady_is_served(impatient: tuple[HubUnderTest, Path]) 
     assert hub.api().list_repo_commits(repo)[0].title == "steady"
 
 
+def test_a_log_whose_folder_is_gone_spoils_no_answer_and_no_connection(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, log = impatient
+    away = log.parent.rename(log.parent.with_name("away"))
+    try:
+        asked = b"GET /api/models HTTP/1.1\r\nHost: x\r\n\r\n" * 2
+        last = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert answers(hub, asked + last) == [b"200", b"200", b"404"]
+    finally:
+        away.rename(log.parent)
+    hub.request("GET", "/api/models/alice/back")
+    assert row_of(log, "/api/models/alice/back")["status"] == 401
+
+
 def test_requests_in_advance_are_taken_up_to_a_bound(
     impatient: tuple[HubUnderTest, Path],
 ) -> None:
@@ -142,7 +157,7 @@ def answers(hub: HubUnderTest, requests: bytes) -> list[bytes]:
                 taken += piece
         except ConnectionResetError:  # there was more than the server wanted to read
             pass
-    return re.findall(rb"^HTTP/1.1 (\d+) ", taken, re.MULTILINE)
+    return re.findall(rb"HTTP/1.1 (\d+) ", taken)
 
 
 def test_fields_after_a_body_are_neither_kept_nor_believed(
