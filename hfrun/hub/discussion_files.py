@@ -7,7 +7,9 @@ from hfrun.hub.discussion import Discussion, decoded_discussion
 from hfrun.hub.disk import sync_folder, write_durably
 from hfrun.hub.refusals import ConflictError
 
-MAX_DISCUSSIONS = 10_000  # a listing reads them all
+# A listing reads them all.
+MAX_DISCUSSIONS = 10_000
+MAX_ALL_BYTES = 200_000_000
 # One is read whole, and written anew with every comment.
 MAX_EVENTS = 2_000
 MAX_BYTES = 4_000_000
@@ -34,6 +36,7 @@ class DiscussionFiles:
         number = max(self.numbers(), default=0) + 1
         if number > MAX_DISCUSSIONS:
             raise ConflictError(f"This repository has {MAX_DISCUSSIONS} discussions, and no more")
+        self._require_room_for_all()
         return number
 
     def read(self, number: int) -> Discussion | None:
@@ -57,6 +60,15 @@ class DiscussionFiles:
             raise ConflictError(
                 f"Discussion {discussion.number} is full: it would have more than {MAX_EVENTS} "
                 f"events or {MAX_BYTES} bytes. Open another"
+            )
+        self._require_room_for_all()
+
+    def _require_room_for_all(self) -> None:
+        files = self._folder.glob("*.json")
+        if sum(file.stat().st_size for file in files) > MAX_ALL_BYTES:
+            raise ConflictError(
+                f"The discussions of this repository have more than {MAX_ALL_BYTES} bytes; its "
+                "members can hide comments that nobody needs"
             )
 
     def remove_ref(self, number: int) -> None:

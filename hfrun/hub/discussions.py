@@ -52,10 +52,15 @@ class Discussions:
 
     # Reading
 
-    def list(self) -> Sequence[Discussion]:
-        """All of them, newest first; commits without an event are left out."""
-        found = map(self._files.read, sorted(self._files.numbers(), reverse=True))
-        return [pull_request.settled(self._repository, d) for d in found if d is not None]
+    def __iter__(self) -> Iterator[Discussion]:
+        """All of them, newest first, each read when it is its turn: together they are too large.
+
+        Commits without an event are left out.
+        """
+        for number in sorted(self._files.numbers(), reverse=True):
+            discussion = self._files.read(number)
+            if discussion is not None:
+                yield pull_request.settled(self._repository, discussion)
 
     def get(self, number: int) -> Discussion:
         """One of them, or DiscussionNotFoundError."""

@@ -1,7 +1,7 @@
 """Pull requests and discussions: read, talked about, closed and merged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,7 +39,7 @@ class Shown:
 def discussions_page(request: Request) -> Response:
     """GET /P R/discussions?status=: newest first."""
     place = Place.of(request)
-    everything = Discussions(place.repository).list()
+    everything = [_without_events(d) for d in Discussions(place.repository)]
     status = request.query_params.get("status")
     status = status if status in ("open", "over") else "all"
     listed = [d for d in everything if status == "all" or d.is_open == (status == "open")]
@@ -115,6 +115,11 @@ def _act(caller: Caller, request: Request, fields: Mapping[str, str]) -> Respons
         raise BadRequestError(f"got the action {action[:40]!r}, which is none of this form's")
     addresses: Addresses = place.addresses
     return see_other(f"{addresses.discussion(discussion.number)}?page=999999999#last")
+
+
+def _without_events(discussion: Discussion) -> Discussion:
+    """What a line of the list shows: all their texts together may be too much for the memory."""
+    return replace(discussion, events=())
 
 
 def _writes(caller: Caller) -> bool:

@@ -38,15 +38,20 @@ _diffs_lock = threading.Lock()
 def listing(request: Request) -> Response:
     """GET /api/T/R/discussions?author=&type=&status=&p=: newest first, in pages."""
     repository = Caller.of(request).repository(request)
-    everything = Discussions(repository).list()
-    matching = [discussion for discussion in everything if _matches(request, discussion)]
     start = _page_number(request) * _PAGE
+    rows, matching, closed = [], 0, 0
+    for discussion in Discussions(repository):
+        closed += not discussion.is_open
+        if _matches(request, discussion):
+            if start <= matching < start + _PAGE:
+                rows.append(discussion_row(repository, discussion))
+            matching += 1
     return JSONResponse(
         {
-            "discussions": [discussion_row(repository, d) for d in matching[start : start + _PAGE]],
-            "count": len(matching),
+            "discussions": rows,
+            "count": matching,
             "start": start,
-            "numClosedDiscussions": sum(not discussion.is_open for discussion in everything),
+            "numClosedDiscussions": closed,
         }
     )
 

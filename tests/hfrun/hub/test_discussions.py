@@ -111,7 +111,7 @@ def test_processes_share_numbers_lose_no_comment_and_merge_each_pull_request_onc
         assert other.returncode == 0
         merges += [int(number) for number in printed.split()]
     assert sorted(merges) == list(range(1, n + 1))
-    found = Discussions(model).list()
+    found = list(Discussions(model))
     assert [discussion.number for discussion in found] == list(range(4 * n, 0, -1))
     opened = {discussion.title for discussion in found[: 3 * n]}
     assert opened == {f"of {w}, {i}" for w in ("t0", "p0", "p1") for i in range(1, n + 1)}
@@ -174,7 +174,7 @@ def crashes(model: Repository, act: Callable[[], object], n: int) -> bool:
             stopped = False
         except CrashError:
             stopped = True
-    for discussion in Discussions(model).list():
+    for discussion in Discussions(model):
         again = Discussions(model).get(discussion.number)
         assert discussion.status == again.status
         if again.is_pull_request:
@@ -194,7 +194,7 @@ def test_a_crash_while_one_is_opened_leaves_none_and_the_number_free(
     model: Repository, n: int
 ) -> None:
     assert crashes(model, lambda: propose(model, "a.txt"), n)
-    assert list(Discussions(model).list()) == []
+    assert list(Discussions(model)) == []
     assert files(model) == set()
     assert propose(model, "b.txt") == 1
     assert files(model, "refs/pr/1") == {"b.txt"}
@@ -363,7 +363,7 @@ def test_a_refused_commit_opens_nothing_and_leaves_no_ref(model: Repository) -> 
             author="bob",
             parent=None,
         )
-    assert (list(Discussions(model).list()), model.refs("pr")) == ([], {})
+    assert (list(Discussions(model)), model.refs("pr")) == ([], {})
     with pytest.raises(BadRequestError, match="needed is a branch"):
         Discussions(model).open(
             title="abc", text="", author="bob", is_pull_request=True, target="refs/pr/1"
@@ -393,6 +393,38 @@ def test_a_full_discussion_can_still_be_hidden_closed_and_merged(
     for i in range(5):
         discussions.comment(other, text=f"spam {i}", author="mallory")
     assert discussions.set_status(other, status="closed", author="alice").status == "closed"
+
+
+def test_all_discussions_together_have_a_bound_and_room_can_be_made(
+    model: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discussions = Discussions(model)
+    number = discussions.open(title="long", text="", author="mallory").number
+    spam = [discussions.comment(number, text="x" * 3000, author="mallory") for _ in range(3)]
+    monkeypatch.setattr(discussion_files, "MAX_ALL_BYTES", 8_000)
+    with pytest.raises(ConflictError, match="more than 8000 bytes"):
+        discussions.comment(number, text="more", author="mallory")
+    with pytest.raises(ConflictError, match="more than 8000 bytes"):
+        discussions.open(title="another", text="", author="mallory")
+    discussions.hide(number, spam[0].id, author="alice")
+    assert discussions.open(title="another", text="", author="bob").number == number + 1
+
+
+def test_discussions_are_read_one_at_a_time(
+    model: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discussions = Discussions(model)
+    for i in range(3):
+        discussions.open(title=f"number {i}", text="", author="bob")
+    read: list[int] = []
+    whole = discussion_files.DiscussionFiles.read
+
+    def noted(files: discussion_files.DiscussionFiles, number: int) -> Discussion | None:
+        read.append(number)
+        return whole(files, number)
+
+    monkeypatch.setattr(discussion_files.DiscussionFiles, "read", noted)
+    assert [(d.number, len(read)) for d in discussions] == [(3, 1), (2, 2), (1, 3)]
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -100,7 +100,7 @@ def readable(root: Path) -> None:
             for commit in (c for head in heads for c in repository.history(head)):
                 for entry in repository.tree(commit).values():
                     assert repository.content(entry).stat().st_size == entry.size
-            Discussions(repository).list()
+            list(Discussions(repository))
 
 
 @pytest.mark.parametrize("seed", range(15))

@@ -46,7 +46,7 @@ def test_discussions_and_gates_in_use_are_sound_and_survive_a_sweep(talked: Samp
     age(talked.root)
     collect(talked.root, grace_seconds=3600)
     assert check(talked.root).findings == ()
-    assert [d.status for d in Discussions(talked.model).list()] == ["open", "merged", "open"]
+    assert [d.status for d in Discussions(talked.model)] == ["open", "merged", "open"]
     assert len(Discussions(talked.model).diff(3)) == 1
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_would_end_a_listing_is_set_aside(
     assert places(check(talked.root)) == [name]
     assert repair(talked.root).findings == ()
     assert not (talked.model.folder / name).exists()
-    Discussions(talked.model).list()
+    list(Discussions(talked.model))
     assert not Gate(talked.store.open(MODEL)).allows("bob")
 
 

@@ -44,7 +44,7 @@ def address(repository: Repository, below: str = "") -> str:
 
 def state(repository: Repository) -> tuple[str, list[tuple[str, int]]]:
     """The head of main, and status and number of events of each discussion."""
-    discussions = Discussions(repository).list()
+    discussions = list(Discussions(repository))
     return repository.head("main"), [(d.status, len(d.events)) for d in discussions]
 
 
