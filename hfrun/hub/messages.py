@@ -3,14 +3,20 @@
 import errno
 import json
 import logging
-from collections.abc import AsyncIterator
-from typing import Any
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hfrun.hub.disk import make_folder
+from hfrun.hub.plain_json import require_few_values
 from hfrun.hub.refusals import (
     AlreadyExistsError,
     BadRequestError,
@@ -25,6 +31,10 @@ from hfrun.hub.refusals import (
 JSON_MAX_BYTES = 16_000_000  # a preupload of 256 samples of 512 bytes needs far less
 CHUNK_BYTES = 1 << 20
 
+_IN_MEMORY_BYTES = 1 << 17
+_LARGE_BODIES = CapacityLimiter(2)
+_T = TypeVar("_T")
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOG = logging.getLogger(__name__)
 
@@ -34,11 +44,44 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
 
     Raises:
         TooLargeError: more than ``JSON_MAX_BYTES``.
-        BadRequestError: no JSON, or no object.
+        BadRequestError: no JSON, no object, or one of too many values.
     """
-    body = await read_body(request)
+    return await read_body(request, partial(_json_object, optional=optional))
+
+
+async def read_body(
+    request: Request, read: Callable[[bytes], _T], *, max_bytes: int = JSON_MAX_BYTES
+) -> _T:
+    """What ``read`` makes of the whole body.
+
+    Of the bodies that come at once, little is in memory: the rest of each waits on the disk until
+    it is whole, and few large ones are read at a time, in threads of their own.
+
+    Raises:
+        TooLargeError: more than ``max_bytes``.
+    """
+    folder = request.app.state.hub.objects.incoming
+    with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES, dir=folder) as body:
+        async for chunk in request.stream():
+            if body.tell() + len(chunk) > max_bytes:
+                raise TooLargeError(f"got a body of more than {max_bytes} bytes")
+            if body.tell() + len(chunk) > _IN_MEMORY_BYTES:
+                make_folder(folder)
+            body.write(chunk)
+        size = body.tell()
+        body.seek(0)
+        if size <= _IN_MEMORY_BYTES:
+            return read(body.read())
+        return await run_sync(lambda: read(body.read()), limiter=_LARGE_BODIES)
+
+
+def _json_object(body: bytes, *, optional: bool) -> dict[str, Any]:
     if optional and not body:
         return {}
+    try:
+        require_few_values(body)
+    except ValueError as many:
+        raise TooLargeError(str(many)) from None
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -46,17 +89,6 @@ async def read_json(request: Request, *, optional: bool = False) -> dict[str, An
     if not isinstance(value, dict):
         raise BadRequestError("got a body that is not a JSON object")
     return value
-
-
-async def read_body(request: Request) -> bytes:
-    """The whole body, refused above ``JSON_MAX_BYTES`` before it fills the memory."""
-    parts, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > JSON_MAX_BYTES:
-            raise TooLargeError(f"got a body of more than {JSON_MAX_BYTES} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 async def chunks(request: Request) -> AsyncIterator[bytes]:

@@ -1,7 +1,32 @@
 """JSON of strangers as values that any answer can carry."""
 
 import json
+import re
 from typing import Any
+
+# Text unfolds: three bytes of JSON can be a list, which takes sixty.
+MAX_VALUES = 400_000
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_ALL_BUT_MARKS = bytes(set(range(256)) - set(b"[{,"))
+
+
+def require_few_values(data: bytes) -> None:
+    """ValueError for JSON of more than ``MAX_VALUES``, found out without unfolding it."""
+    if _marks(data) <= MAX_VALUES:
+        return
+    found = position = 0
+    for string in _STRING.finditer(data):
+        found += _marks(data[position : string.start()])
+        position = string.end()
+        if found > MAX_VALUES:
+            break
+    if found + _marks(data[position:]) > MAX_VALUES:
+        raise ValueError(f"got JSON of more than {MAX_VALUES} values")
+
+
+def _marks(data: bytes) -> int:
+    """How many bytes begin or part values: about as many as there are values."""
+    return len(data.translate(None, delete=_ALL_BUT_MARKS))
 
 
 def plain_json(data: bytes) -> Any:
@@ -10,8 +35,9 @@ def plain_json(data: bytes) -> Any:
     NaN, infinities (``1e999`` is one) and halves of surrogate pairs can be read, not written.
 
     Raises:
-        ValueError: no JSON, or nested too deeply.
+        ValueError: no JSON, nested too deeply, or too many values.
     """
+    require_few_values(data)
     try:
         value = json.loads(data.decode("utf-8", "replace"), parse_constant=str)
         plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")

@@ -14,6 +14,7 @@ from hfrun.hub.sessions import COOKIE
 from hfrun.hub.threads import run_in_threadpool
 
 _MAX_FIELDS = 20
+_MAX_BYTES = 1_000_000  # a comment of 65,536 letters takes up to twelve bytes for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,10 @@ async def read_fields(request: Request) -> dict[str, str]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise BadRequestError(f"got a body of type {kind[:100]!r}, not a form's")
-    body = await read_body(request)
+    return await read_body(request, _fields, max_bytes=_MAX_BYTES)
+
+
+def _fields(body: bytes) -> dict[str, str]:
     try:
         found = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:

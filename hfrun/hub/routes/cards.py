@@ -1,5 +1,7 @@
 """Whether a card's metadata would be accepted."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -8,6 +10,7 @@ from hfrun.hub.card_checks import Problem, problems
 from hfrun.hub.messages import read_json
 from hfrun.hub.metadata import card_metadata
 from hfrun.hub.refusals import BadRequestError
+from hfrun.hub.threads import run_in_threadpool
 
 _KINDS = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
 
@@ -18,7 +21,10 @@ async def validate_yaml(request: Request) -> Response:
     Errors are answered with 400, warnings alone with 200. ``RepoCard.validate`` asks for plain
     text, and shows it as it is.
     """
-    body = await read_json(request)
+    return await run_in_threadpool(_validate, request, await read_json(request))
+
+
+def _validate(request: Request, body: dict[str, Any]) -> Response:
     content, repo_type = body.get("content"), body.get("repoType")
     if not isinstance(content, str):
         raise BadRequestError("got no content; needed is the text of a README.md")

@@ -68,9 +68,9 @@ def tree(request: Request) -> Response:
 async def paths_info(request: Request) -> Response:
     """POST /api/T/R/paths-info/{rev}: the same items for a list of paths; unknown ones left out."""
     caller = Caller.of(request)
-    body = await read_body(request)
     form = request.headers.get("content-type", "").partition(";")[0].strip()
-    paths, expanded = _asked_json(body) if form == "application/json" else _asked_form(body)
+    asked = _asked_json if form == "application/json" else _asked_form
+    paths, expanded = await read_body(request, asked)
     if len(paths) > _MAX_PATHS:
         raise BadRequestError(f"got {len(paths)} paths; at most {_MAX_PATHS} go into one request")
     return await run_in_threadpool(_paths_info, caller, request, paths, expanded)

@@ -174,6 +174,38 @@ def test_fields_after_a_body_are_neither_kept_nor_believed(
     assert peak_megabytes(hub) - before < 30
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"content": [' + b"[]," * 3_000_000 + b"[]]}", b"{" + b'"a": 0,' * 1_500_000 + b'"a": 0}'],
+    ids=["lists", "keys"],
+)
+def test_json_that_would_unfold_is_refused_before_it_does(
+    impatient: tuple[HubUnderTest, Path], body: bytes
+) -> None:
+    hub, _ = impatient
+    before = peak_megabytes(hub)
+    assert hub.request("POST", "/api/validate-yaml", body=body).status == 413
+    sent = {"Content-Type": "application/json"}
+    hub.api().create_repo("alice/unfolding", exist_ok=True)
+    address = "/api/models/alice/unfolding/paths-info/main"
+    assert hub.request("POST", address, body=body, headers=sent).status == 400
+    assert peak_megabytes(hub) - before < 80  # parsed they take several hundred
+    words = json.dumps({"content": "[,{" * 1_000_000}).encode()  # none of it a value
+    assert hub.request("POST", "/api/validate-yaml", body=words).status == 200
+
+
+def test_bodies_that_are_not_whole_wait_on_the_disk(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    before = peak_megabytes(hub)
+    head = b"POST /api/validate-yaml HTTP/1.1\r\nHost: x\r\nContent-Length: 9000001\r\n\r\n"
+    with ExitStack() as stack:
+        for _ in range(12):
+            connection = stack.enter_context(connected(hub))
+            connection.sendall(head + b" " * 9_000_000)
+        assert hub.request("GET", "/api/models").status == 200
+        assert peak_megabytes(hub) - before < 60
+
+
 def peak_megabytes(hub: HubUnderTest) -> float:
     """The most memory that the process of a hub has had."""
     [folder] = [
