@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from hfrun.hub.access import Caller
 from hfrun.hub.commit import Commit
@@ -25,13 +26,29 @@ _RANGES = re.compile(rf"bytes={_ONE}(?:,{_ONE})*", re.IGNORECASE)
 _RANGE_MAX_LENGTH = 2000
 
 
+# Of the pieces that are in memory. Hundreds of clients may take their answers slowly at once.
+_PIECES_BYTES = 32 << 20
+_LARGEST_PIECE, _SMALLEST_PIECE = 1 << 20, 1 << 16
+
+
 class StoredFile(FileResponse):
     """Sent in pieces that are each worth a trip to a thread: Starlette's own are of 64 KiB.
 
-    The piece after is read while the loop sends the one before.
+    The piece after is read while the loop sends the one before. The more files are being sent,
+    the smaller are the pieces of the next.
     """
 
-    chunk_size = 1 << 20
+    sending = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        StoredFile.sending += 1
+        room = _PIECES_BYTES // (2 * StoredFile.sending)
+        self.chunk_size = max(_SMALLEST_PIECE, min(_LARGEST_PIECE, room))
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            StoredFile.sending -= 1
 
 
 def resolve(request: Request) -> Response:

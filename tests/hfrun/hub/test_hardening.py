@@ -206,6 +206,22 @@ def test_bodies_that_are_not_whole_wait_on_the_disk(impatient: tuple[HubUnderTes
         assert peak_megabytes(hub) - before < 60
 
 
+def test_many_who_take_a_file_slowly_take_little_memory(
+    impatient: tuple[HubUnderTest, Path],
+) -> None:
+    hub, _ = impatient
+    repo = hub.api().create_repo("alice/much", exist_ok=True).repo_id
+    content = bytes(range(256)) * 16_000
+    hub.api().upload_file(path_or_fileobj=content, path_in_repo="a.txt", repo_id=repo)
+    asked = f"GET /{repo}/resolve/main/a.txt HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    before = peak_megabytes(hub)
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(connected(hub)).sendall(asked)
+        assert hub.request("GET", f"/{repo}/resolve/main/a.txt").body == content
+        assert peak_megabytes(hub) - before < 150
+
+
 def peak_megabytes(hub: HubUnderTest) -> float:
     """The most memory that the process of a hub has had."""
     [folder] = [
