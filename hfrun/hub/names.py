@@ -16,6 +16,7 @@ RESERVED = frozenset(
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?")
 _MAX_ID = 96  # the limit of huggingface_hub's own validator
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_WITHOUT_WIDTH = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -114,7 +115,7 @@ def checked_path(path: object) -> str:
         or _CONTROL.search(path)
         or "\\" in path
         or any(segment in ("", ".", "..") for segment in segments)
-        or any(segment.lower() == ".git" for segment in segments)
+        or any(_is_dot_git(segment) for segment in segments)
         or any(len(segment.encode()) > 255 for segment in segments)
     ):
         raise BadPathError(
@@ -122,6 +123,16 @@ def checked_path(path: object) -> str:
             "'.git', backslashes or control characters"
         )
     return path
+
+
+def _is_dot_git(segment: str) -> bool:
+    """Whether some file system takes this name for ``.git``, whose hooks git runs.
+
+    NTFS knows a short name and ignores what follows a colon, and final dots and blanks; HFS+
+    ignores letters without width (git, path.c, is_ntfs_dotgit, and utf8.c, is_hfs_dotgit).
+    """
+    plain = _WITHOUT_WIDTH.sub("", segment).lower().partition(":")[0].rstrip(". ")
+    return plain in (".git", "git~1")
 
 
 def is_sha1(text: object) -> bool:

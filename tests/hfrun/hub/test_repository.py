@@ -283,6 +283,18 @@ def test_a_tree_has_bounds_however_few_files_it_takes_to_reach_them(
     assert len(changed(full, swap)) == 10
 
 
+DOT_GITS = (".git", ".GIT", ".git.", ".git ", "git~1", "GIT~1", ".git::$DATA", ".g\u200cit")
+
+
+@pytest.mark.parametrize("name", [*DOT_GITS, ".git\ufeff"])
+def test_no_path_leads_into_the_folder_of_git_on_any_file_system(name: str) -> None:
+    for path in (name, f"{name}/hooks/post-checkout", f"a/{name}/config"):
+        with pytest.raises(BadPathError):
+            checked_path(path)
+    for path in (".gitignore", "a.git/b", "git~2"):
+        assert checked_path(path) == path
+
+
 @given(st.text(max_size=20))
 def test_accepted_paths_stay_below_the_folder_they_are_joined_to(path: str) -> None:
     try:
