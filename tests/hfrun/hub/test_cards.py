@@ -181,6 +181,17 @@ def test_what_is_left_of_any_metadata_can_be_built_into_the_clients_objects(
     tags(metadata, kind="datasets")
 
 
+@pytest.mark.parametrize("deep", ["[" * 60 + "]" * 60, "\n" + "- " * 60 + "a", "[" * 90_000])
+def test_front_matter_that_is_nested_without_end_is_a_value_error(deep: str) -> None:
+    with pytest.raises(ValueError, match="in each other"):
+        card_metadata(f"---\na: {deep}\n---\n")
+
+
+def test_front_matter_with_an_alias_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="aliases"):
+        card_metadata("---\na: &x [1]\nb: [*x, *x]\n---\n")
+
+
 @settings(deadline=None, max_examples=100)
 @given(text=st.text("abz:- \n[]{}!&*#?|>'\"%@`\t,.0123456789~=\\\ud800é", max_size=60))
 def test_any_front_matter_gives_plain_json_or_a_value_error(text: str) -> None:
