@@ -45,7 +45,11 @@ from hfrun.hub.vanished import vanished_answer
 
 
 class RequestId:
-    """Puts X-Request-Id on every answer."""
+    """Puts X-Request-Id on every answer, and keeps it out of caches that others read.
+
+    What is answered depends on who asks, by a token or by a cookie, and the addresses in it on
+    the name that this hub was called by.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -60,7 +64,9 @@ class RequestId:
 
         async def numbered(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers.setdefault("Cache-Control", "private, no-cache")
             await send(message)
 
         await self.app(scope, receive, numbered)

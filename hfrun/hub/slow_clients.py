@@ -66,9 +66,16 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a field of the head; those that follow a body have no end, and nobody reads them."""
-        if self._in_head:
-            super().on_header(name, value)
+        """Keep a field of the head; those that follow a body have no end, and nobody reads them.
+
+        Raises:
+            ValueError: a second Host, of which a proxy may have believed the other.
+        """
+        if not self._in_head:
+            return
+        if name.lower() == b"host" and any(known == b"host" for known, _ in self.headers):
+            raise ValueError("got two Host fields")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole; what comes next is the body."""

@@ -160,6 +160,25 @@ def answers(hub: HubUnderTest, requests: bytes) -> list[bytes]:
     return re.findall(rb"HTTP/1.1 (\d+) ", taken)
 
 
+def test_a_request_for_two_hosts_is_refused(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    two = b"GET /api/models HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n"
+    assert answers(hub, two) == [b"400"]
+
+
+def test_no_answer_may_be_kept_for_others(impatient: tuple[HubUnderTest, Path]) -> None:
+    hub, _ = impatient
+    repo = hub.api().create_repo("alice/kept", private=True, exist_ok=True).repo_id
+    for path in (
+        f"/api/models/{repo}",
+        f"/{repo}/resolve/main/.gitattributes",
+        f"/{repo}",
+        "/no/n",
+    ):
+        headers = hub.request("GET", path, token=hub.alice).headers
+        assert "private" in headers["Cache-Control"], path
+
+
 def test_fields_after_a_body_are_neither_kept_nor_believed(
     impatient: tuple[HubUnderTest, Path],
 ) -> None:
