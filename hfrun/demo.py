@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HfrunError
+from hfrun.hub.accounts.tokens import Accounts, create_token
 from hfrun.hub.environment import prepare_client
 from hfrun.hub.serve import RunningHub, running_hub
-from hfrun.hub.tokens import Accounts, create_token
 from lob_backtest.command_line import EXIT_DONE, run_command
 from lob_backtest.files import sole_use
 from lob_backtest.io import import_book

@@ -12,8 +12,8 @@ import yaml
 
 from hfrun.errors import HubError
 from hfrun.evaluation.text_report import without_texts, write_any_report
-from hfrun.hub.card import model_card
-from hfrun.hub.card_plots import CardPlot, write_card_plots
+from hfrun.hub.card.card_plots import CardPlot, write_card_plots
+from hfrun.hub.card.model_card import model_card
 from lob_backtest.files import sha256_of, write_json, write_text
 from lob_backtest.report import read_report
 

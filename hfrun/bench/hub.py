@@ -243,8 +243,8 @@ def _run(arguments: argparse.Namespace) -> int:
     prepare_client()
     from hfrun.bench.hub_commits import commit_speed
     from hfrun.bench.hub_stores import store_figures
+    from hfrun.hub.accounts.tokens import create_token
     from hfrun.hub.serve import running_hub
-    from hfrun.hub.tokens import create_token
 
     size, turns = round(arguments.gigabytes * _GB), arguments.turns
     with tempfile.TemporaryDirectory(dir=arguments.dir) as name:

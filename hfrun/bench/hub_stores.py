@@ -1,6 +1,6 @@
 """The hub's own store beside git libraries: durable commits a second, listings, histories.
 
-    hub            hfrun.hub.repository: objects by SHA-256, one file for all entries of a commit
+    hub            hfrun.hub.store: objects by SHA-256, one file for all entries of a commit
     libgit2        pygit2, loose objects, its writes flushed to the disk
     dulwich_loose  dulwich, loose objects, flushed
     dulwich_packs  dulwich, the objects of a commit in one pack, flushed
@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 
 from hfrun.errors import HubError
-from hfrun.hub.disk import sync_folder
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tree import Put, lfs_entry, lfs_pointer, regular_entry
-from hfrun.hub.upload_mode import GITATTRIBUTES
+from hfrun.hub.store.disk import sync_folder
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Put, lfs_entry, lfs_pointer, regular_entry
+from hfrun.hub.store.upload_mode import GITATTRIBUTES
 
 FILES = 200
 CHANGED = 8  # by each commit

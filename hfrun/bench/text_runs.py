@@ -22,8 +22,8 @@ import yaml
 from hfrun.bench.page_sections import TEXTS, write_section
 from hfrun.errors import DataError
 from hfrun.fitting import FoldFiles
-from hfrun.staging import without_paths
 from hfrun.run_folder import read_run
+from hfrun.staging import without_paths
 from lob_backtest.command_line import EXIT_DONE, run_command
 from lob_backtest.files import read_json
 from lob_backtest.report import read_report

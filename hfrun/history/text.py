@@ -4,7 +4,7 @@ import html
 import re
 from typing import Any
 
-from hfrun.hub import markdown
+from hfrun.hub.card import markdown
 
 # Beside what the hub's cards escape: emphasis by underscores (not within a word) and strikethrough.
 _EMPHASIS = re.compile(r"(?<!\w)_|_(?!\w)|~")

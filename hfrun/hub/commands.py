@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hfrun.hub.account_commands import add_account_commands, add_command, print_rows
+from hfrun.hub.accounts.account_commands import add_account_commands, add_command, print_rows
 from hfrun.hub.maintenance.commands import add_commands as add_maintenance_commands
 from hfrun.hub.names import KINDS
 from hfrun.hub.options import USUAL, ServerOptions
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository
 from hfrun.hub.serve import DEFAULT_HOST, DEFAULT_PORT, serve
-from hfrun.hub.store import HubStore, open_root
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.repository import DEFAULT_BRANCH, Repository
 
 _MB, _GB = 1_000_000, 1_000_000_000
 

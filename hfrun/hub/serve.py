@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HubError
+from hfrun.hub.accounts.tokens import Accounts
 from hfrun.hub.options import USUAL, ServerOptions
-from hfrun.hub.store import open_root
-from hfrun.hub.tokens import Accounts
+from hfrun.hub.store.hub_store import open_root
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -53,7 +53,7 @@ def serve(
         import uvicorn
 
         from hfrun.hub.server import create_app
-        from hfrun.hub.slow_clients import patient
+        from hfrun.hub.transport.slow_clients import patient
     except ModuleNotFoundError as missing:
         raise HubError(
             f"got no package {missing.name}; serving a hub needs it: pip install 'hfrun[hub]'"

@@ -12,15 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hfrun.hub.access import Hub
-from hfrun.hub.access_log import AccessLog, prepared_log
-from hfrun.hub.messages import (
-    disconnected_answer,
-    http_exception_answer,
-    no_room_answer,
-    refusal_answer,
-    server_error_answer,
-)
+from hfrun.hub.accounts.access import Hub
 from hfrun.hub.options import USUAL, ServerOptions
 from hfrun.hub.refusals import RefusalError, RepoNotFoundError, RevisionNotFoundError
 from hfrun.hub.routes import (
@@ -40,8 +32,16 @@ from hfrun.hub.routes import (
     revisions,
     xet,
 )
-from hfrun.hub.threads import SharedThreads, sharing
-from hfrun.hub.vanished import vanished_answer
+from hfrun.hub.transport.access_log import AccessLog, prepared_log
+from hfrun.hub.transport.messages import (
+    disconnected_answer,
+    http_exception_answer,
+    no_room_answer,
+    refusal_answer,
+    server_error_answer,
+)
+from hfrun.hub.transport.threads import SharedThreads, sharing
+from hfrun.hub.transport.vanished import vanished_answer
 
 
 class RequestId:

@@ -16,8 +16,8 @@ from hfrun.hub.environment import prepare_client
 prepare_client()  # before any test imports huggingface_hub
 
 from hfrun.cli import main as hfrun  # noqa: E402
+from hfrun.hub.accounts.tokens import create_token  # noqa: E402
 from hfrun.hub.serve import running_hub  # noqa: E402
-from hfrun.hub.tokens import create_token  # noqa: E402
 from lob_backtest.book import write_book  # noqa: E402
 from lob_backtest.synthetic import synthetic_book  # noqa: E402
 

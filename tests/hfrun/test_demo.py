@@ -7,8 +7,8 @@ import pytest
 
 from hfrun import demo
 from hfrun.errors import HubError
+from hfrun.hub.accounts.tokens import Accounts
 from hfrun.hub.client import check_hub
-from hfrun.hub.tokens import Accounts
 from lob_backtest.files import sole_use
 
 

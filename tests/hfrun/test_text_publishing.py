@@ -11,8 +11,8 @@ from transformers import AutoConfig
 
 from hfrun.cli import main as hfrun
 from hfrun.evaluation.text_predictions import read_text_predictions
-from hfrun.staging import stage
 from hfrun.run_folder import read_run
+from hfrun.staging import stage
 from tests.hfrun.conftest import UserHub
 from tests.hfrun.text_run_case import TextHome
 

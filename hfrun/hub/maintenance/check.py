@@ -9,8 +9,8 @@ from hfrun.hub.maintenance.findings import Finding, Report, identity
 from hfrun.hub.maintenance.raw import repository_folders
 from hfrun.hub.maintenance.repository_check import RepositoryCheck
 from hfrun.hub.maintenance.settings_check import root_findings
-from hfrun.hub.objects import ObjectStore
-from hfrun.hub.store import open_root
+from hfrun.hub.store.hub_store import open_root
+from hfrun.hub.store.objects import ObjectStore
 from lob_backtest.progress import progress
 
 

@@ -86,7 +86,7 @@ def _gc(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     from hfrun.hub.maintenance.export import chosen, empty_folder, export
-    from hfrun.hub.store import HubStore, open_root
+    from hfrun.hub.store.hub_store import HubStore, open_root
 
     if bool(args.repos) == args.all:
         raise HubError("export needs names of repositories, or --all, and not both")

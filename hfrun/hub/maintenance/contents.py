@@ -18,8 +18,8 @@ from hfrun.hub.maintenance.findings import (
     without_note,
 )
 from hfrun.hub.maintenance.raw import files, object_files, parsed_tree, read, repository_folders
-from hfrun.hub.objects import ObjectStore
-from hfrun.hub.tree import Entry, lfs_entry
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.store.tree import Entry, lfs_entry
 from lob_backtest.progress import progress
 
 _CHUNK_BYTES = 1 << 20

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hfrun.hub.discussion import Discussion, decoded_discussion
-from hfrun.hub.gating import STATUSES, AccessRequest
+from hfrun.hub.accounts.gating import STATUSES, AccessRequest
+from hfrun.hub.discussions.discussion import Discussion, decoded_discussion
 from hfrun.hub.maintenance.findings import (
     DAMAGE,
     LEFTOVER,

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import IO
 
 from hfrun.errors import HubError
-from hfrun.hub.commit import Commit
 from hfrun.hub.maintenance.git import fast_import, git
 from hfrun.hub.names import KINDS
-from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS, Repository
-from hfrun.hub.store import HubStore
-from hfrun.hub.tree import Entry, Tree, lfs_pointer
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import DEFAULT_BRANCH, KINDS_OF_REFS, Repository
+from hfrun.hub.store.tree import Entry, Tree, lfs_pointer
 from lob_backtest.progress import progress
 
 _DRAFT_REF = "refs/hfrun/export"  # commits go here until the refs are set

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from hfrun.errors import HubError
-from hfrun.hub.disk import exclusive, make_folder, sync_folder
 from hfrun.hub.maintenance.marks import Marks, UnreadableError, commit_at, status
 from hfrun.hub.maintenance.raw import (
     QUARANTINE,
@@ -28,8 +27,9 @@ from hfrun.hub.maintenance.raw import (
     object_files,
     repository_folders,
 )
-from hfrun.hub.objects import ObjectStore
-from hfrun.hub.store import open_root
+from hfrun.hub.store.disk import exclusive, make_folder, sync_folder
+from hfrun.hub.store.hub_store import open_root
+from hfrun.hub.store.objects import ObjectStore
 from lob_backtest.progress import progress
 
 _BATCH = 1000  # files removed while others wait

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from hfrun.hub.commit import Commit
+from hfrun.hub.store.commit import Commit
 
 
 @dataclass(frozen=True)

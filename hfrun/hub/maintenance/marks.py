@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hfrun.hub.commit import Commit
 from hfrun.hub.maintenance.raw import files, parsed_commit, read, repository_folders
-from hfrun.hub.repository import KINDS_OF_REFS
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.repository import KINDS_OF_REFS
 
 
 @dataclass(kw_only=True)

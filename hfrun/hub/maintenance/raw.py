@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hfrun.hub.commit import Commit, decoded_commit
 from hfrun.hub.names import KINDS, checked_path, is_sha1, is_sha256
-from hfrun.hub.objects import ABANDONED_AFTER_SECONDS
 from hfrun.hub.refusals import BadPathError
-from hfrun.hub.tree import Entry, folder_ids, folders
+from hfrun.hub.store.commit import Commit, decoded_commit
+from hfrun.hub.store.objects import ABANDONED_AFTER_SECONDS
+from hfrun.hub.store.tree import Entry, folder_ids, folders
 
 QUARANTINE = "quarantine"
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hfrun.hub.disk import make_folder, sync_folder, write_durably
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.contents import Facts
 from hfrun.hub.maintenance.findings import (
@@ -19,7 +18,8 @@ from hfrun.hub.maintenance.findings import (
     identity,
 )
 from hfrun.hub.maintenance.raw import QUARANTINE, delete
-from hfrun.hub.objects import ObjectStore
+from hfrun.hub.store.disk import make_folder, sync_folder, write_durably
+from hfrun.hub.store.objects import ObjectStore
 
 _MOST_ROUNDS = 10  # a tree brought back lets commits be judged anew, and these their refs
 

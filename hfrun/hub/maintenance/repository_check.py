@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from hfrun.hub.commit import Commit
 from hfrun.hub.maintenance.contents import Contents
 from hfrun.hub.maintenance.discussion_check import discussion_findings
 from hfrun.hub.maintenance.findings import (
@@ -23,7 +22,8 @@ from hfrun.hub.maintenance.history import History
 from hfrun.hub.maintenance.raw import files, parsed_commit, parsed_tree, read, tree_id
 from hfrun.hub.maintenance.settings_check import settings_findings
 from hfrun.hub.names import is_ref_name, is_sha1, is_sha256
-from hfrun.hub.repository import DEFAULT_BRANCH, KINDS_OF_REFS
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.repository import DEFAULT_BRANCH, KINDS_OF_REFS
 
 
 class RepositoryCheck:

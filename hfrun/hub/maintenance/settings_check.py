@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any
 
-from hfrun.hub.commit import Commit
 from hfrun.hub.maintenance.findings import (
     DAMAGE,
     LEFTOVER,
@@ -29,9 +28,10 @@ from hfrun.hub.maintenance.raw import (
     subfolders,
 )
 from hfrun.hub.names import RepoId, checked_repo_id
-from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import BadRequestError, RepoNotFoundError
-from hfrun.hub.repository import Repository, Settings, utc_now
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.store.repository import Repository, Settings, utc_now
 
 _KEY = re.compile(rb"[0-9a-f]{64}\n?")
 _TABLES = ("users", "organisations", "tokens")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.pages.words import address_segment
-from hfrun.hub.repository import DEFAULT_BRANCH
+from hfrun.hub.store.repository import DEFAULT_BRANCH
 
 
 @dataclass(frozen=True, kw_only=True)

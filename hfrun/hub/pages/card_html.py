@@ -21,7 +21,7 @@ from markdown_it.rules_core import StateCore
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from hfrun.hub.metadata import card_metadata
+from hfrun.hub.descriptions.metadata import card_metadata
 from hfrun.hub.pages.allow_list import LANGUAGE, cleaned, own_attributes
 from hfrun.hub.pages.card_links import ID_PREFIX, CardPlace
 from hfrun.hub.pages.raw_html import (

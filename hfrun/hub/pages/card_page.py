@@ -5,9 +5,8 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.description import CARD_MAX_BYTES
-from hfrun.hub.gating import AccessRequest, Gate
-from hfrun.hub.messages import endpoint
+from hfrun.hub.accounts.gating import AccessRequest, Gate
+from hfrun.hub.descriptions.description import CARD_MAX_BYTES
 from hfrun.hub.pages.card_html import card_html, front_matter_error
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.images import shown_image
@@ -15,6 +14,7 @@ from hfrun.hub.pages.loading import environment_lines, loading_lines
 from hfrun.hub.pages.place import Place
 from hfrun.hub.pages.words import MEASURES, SHOWN_MEASURES
 from hfrun.hub.refusals import RefusalError
+from hfrun.hub.transport.messages import endpoint
 
 CARD = "README.md"
 

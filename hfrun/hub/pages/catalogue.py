@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hfrun.hub.access import Caller
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.names import KINDS
 from hfrun.hub.pages.addresses import Addresses
 from hfrun.hub.pages.facts import Facts, facts
 from hfrun.hub.pages.place import may_read
 from hfrun.hub.pages.words import measure
 from hfrun.hub.refusals import RefusalError
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository, Settings
+from hfrun.hub.store.repository import DEFAULT_BRANCH, Repository, Settings
 
 SORTS = ("updated", "name", "gates")
 ORDERS = ("best", "ascending", "descending")

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hfrun.hub.refusals import RefusalError
-from hfrun.hub.repository import Repository
-from hfrun.hub.three_way import FileChange
-from hfrun.hub.tree import Entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.three_way import FileChange
+from hfrun.hub.store.tree import Entry
 
 MAX_TEXT_BYTES = 200_000
 MAX_TEXTS = 20  # on one page

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.access import Caller
-from hfrun.hub.discussion import Discussion, Event, number_of
-from hfrun.hub.discussions import Discussions
-from hfrun.hub.messages import segment
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.discussions.discussion import Discussion, Event, number_of
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.pages.addresses import Addresses
 from hfrun.hub.pages.card_html import card_html
 from hfrun.hub.pages.differences import differences
@@ -18,8 +17,9 @@ from hfrun.hub.pages.forms import Form, see_other
 from hfrun.hub.pages.index import paged
 from hfrun.hub.pages.place import Place
 from hfrun.hub.refusals import BadRequestError, DiscussionNotFoundError, ForbiddenError
-from hfrun.hub.repository import DEFAULT_BRANCH
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.repository import DEFAULT_BRANCH
+from hfrun.hub.transport.messages import segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 DISCUSSIONS_A_PAGE = 50
 EVENTS_A_PAGE = 25

@@ -18,7 +18,7 @@ from hfrun.hub.refusals import (
     RepoNotFoundError,
     TokenNeededError,
 )
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.threads import run_in_threadpool
 
 View = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from hfrun.hub.commit import Commit
-from hfrun.hub.description import properties
+from hfrun.hub.descriptions.description import properties
 from hfrun.hub.pages.verdict import RunVerdict, run_verdict
-from hfrun.hub.repository import Repository
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.repository import Repository
 
 _MAX_TAGS = 50
 _MAX_TAG_CHARACTERS = 100

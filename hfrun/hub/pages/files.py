@@ -8,14 +8,14 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hfrun.hub.commit import Commit
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.index import paged
 from hfrun.hub.pages.place import Place
 from hfrun.hub.pages.preview import preview
-from hfrun.hub.path_history import history_of_paths
 from hfrun.hub.refusals import EntryNotFoundError
-from hfrun.hub.tree import Entry, Tree
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.path_history import history_of_paths
+from hfrun.hub.store.tree import Entry, Tree
 
 ITEMS_A_PAGE = 500
 

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from hfrun.hub.access import Caller, Hub
-from hfrun.hub.messages import read_body
+from hfrun.hub.accounts.access import Caller, Hub
+from hfrun.hub.accounts.sessions import COOKIE
 from hfrun.hub.refusals import BadRequestError, ForbiddenError, TokenNeededError
-from hfrun.hub.sessions import COOKIE
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.messages import read_body
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _MAX_FIELDS = 20
 _MAX_BYTES = 1_000_000  # a comment of 65,536 letters takes up to twelve bytes for each

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.access import Caller
-from hfrun.hub.gating import STATUSES, Gate
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.accounts.gating import STATUSES, Gate
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.forms import Form, see_other
 from hfrun.hub.pages.place import Place
 from hfrun.hub.refusals import AccessRequestNotFoundError
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.threads import run_in_threadpool
 
 
 @as_page

@@ -10,7 +10,7 @@ from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.index import with_query
 from hfrun.hub.pages.place import Place
 from hfrun.hub.refusals import RevisionNotFoundError
-from hfrun.hub.three_way import file_changes
+from hfrun.hub.store.three_way import file_changes
 
 COMMITS_A_PAGE = 50
 MAX_CHANGES = 500

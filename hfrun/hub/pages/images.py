@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import Entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry
 
 MAX_BYTES = 10_000_000
 MAX_PIXELS = 25_000_000  # 100 MB when a browser unfolds it to four bytes a pixel

@@ -8,14 +8,14 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.access import Caller
-from hfrun.hub.messages import endpoint, segment
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.names import KINDS
 from hfrun.hub.pages.catalogue import ORDERS, SORTS, Query, Row, catalogue, figures_of
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.rendering import page
 from hfrun.hub.pages.words import SHOWN_MEASURES
 from hfrun.hub.refusals import RefusalError
+from hfrun.hub.transport.messages import endpoint, segment
 
 ROWS_A_PAGE = 30
 _MAX_TEXT = 200

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hfrun.hub.refusals import RefusalError
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository
-from hfrun.hub.tree import Tree
+from hfrun.hub.store.repository import DEFAULT_BRANCH, Repository
+from hfrun.hub.store.tree import Tree
 
 # Registered by hfrun.models; the Auto classes know all others by themselves.
 OWN_MODEL_TYPES = frozenset({"bilstm", "deeplob", "linear", "llama_classifier", "mlp"})

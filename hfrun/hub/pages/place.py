@@ -8,15 +8,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.access import Caller
-from hfrun.hub.commit import Commit
-from hfrun.hub.messages import segment
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.pages.addresses import Addresses
 from hfrun.hub.pages.facts import Facts, facts
 from hfrun.hub.pages.rendering import page
 from hfrun.hub.refusals import GatedRepoError
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository
-from hfrun.hub.tree import Tree
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.repository import DEFAULT_BRANCH, Repository
+from hfrun.hub.store.tree import Tree
+from hfrun.hub.transport.messages import segment
 
 _MAX_LISTED_REFS = 200
 

@@ -30,8 +30,8 @@ from hfrun.hub.pages.preview_tables import (
     parquet_preview,
     safetensors_preview,
 )
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import Entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry
 
 __all__ = ["Preview", "preview"]
 

@@ -8,9 +8,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from hfrun.hub.access import Caller
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.accounts.sessions import COOKIE
 from hfrun.hub.pages import words
-from hfrun.hub.sessions import COOKIE
 
 # No script at all, nothing from elsewhere, and no other site may frame a page.
 PAGE_POLICY = (

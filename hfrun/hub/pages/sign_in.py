@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hfrun.hub.access import Caller, Hub
+from hfrun.hub.accounts.access import Caller, Hub
+from hfrun.hub.accounts.sessions import COOKIE, LIFETIME_SECONDS
 from hfrun.hub.pages.errors import as_page
 from hfrun.hub.pages.forms import Form, read_fields, see_other, visitor
 from hfrun.hub.pages.rendering import page
 from hfrun.hub.refusals import ForbiddenError
-from hfrun.hub.sessions import COOKIE, LIFETIME_SECONDS
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.threads import run_in_threadpool
 
 # Ties the form to the browser that asked for it: another site cannot sign a visitor in as
 # somebody else, to have them write under that name.

@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from cachetools import LRUCache
 
-from hfrun.hub.markdown import is_number
+from hfrun.hub.card.markdown import is_number
+from hfrun.hub.card.records import records
 from hfrun.hub.names import is_utf8
-from hfrun.hub.records import records
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import Entry, Tree
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry, Tree
 
 REPORT_PATH = "report/report.json"
 MAX_REPORT_BYTES = 5_000_000

@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.gating import STATUSES, AccessRequest, Gate
-from hfrun.hub.messages import read_json
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.accounts.gating import STATUSES, AccessRequest, Gate
 from hfrun.hub.refusals import AccessRequestNotFoundError, BadRequestError
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.messages import read_json
+from hfrun.hub.transport.threads import run_in_threadpool
 
 
 def ask(request: Request) -> Response:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.refusals import BadTokenError
 
 

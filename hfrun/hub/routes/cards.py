@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.card_checks import Problem, problems
-from hfrun.hub.messages import read_json
-from hfrun.hub.metadata import card_metadata
+from hfrun.hub.descriptions.card_checks import Problem, problems
+from hfrun.hub.descriptions.metadata import card_metadata
 from hfrun.hub.refusals import BadRequestError
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.transport.messages import read_json
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _KINDS = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
 

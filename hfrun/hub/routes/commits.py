@@ -7,17 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.commit import Commit
-from hfrun.hub.commit_lines import CommitRequest, read_commit
-from hfrun.hub.discussion import number_of
-from hfrun.hub.discussions import Discussion, Discussions
-from hfrun.hub.disk import make_folder
-from hfrun.hub.messages import endpoint, segment
-from hfrun.hub.receiving import receive_into
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.discussions.discussion import number_of
+from hfrun.hub.discussions.discussions import Discussion, Discussions
 from hfrun.hub.refusals import ForbiddenError, RevisionNotFoundError, TooLargeError
-from hfrun.hub.repository import Repository
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.disk import make_folder
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.transport.commit_lines import CommitRequest, read_commit
+from hfrun.hub.transport.messages import endpoint, segment
+from hfrun.hub.transport.receiving import receive_into
+from hfrun.hub.transport.threads import run_in_threadpool
 
 BODY_MAX_BYTES = 4_000_000_000  # spooled to disk, so memory does not depend on it
 

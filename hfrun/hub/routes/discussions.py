@@ -10,20 +10,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.diff_text import diff_text
-from hfrun.hub.discussion import number_of
-from hfrun.hub.discussion_json import discussion_row, event_row, status_event
-from hfrun.hub.discussions import Discussion, Discussions
-from hfrun.hub.messages import read_json, segment
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.discussions.diff_text import diff_text
+from hfrun.hub.discussions.discussion import number_of
+from hfrun.hub.discussions.discussion_json import discussion_row, event_row, status_event
+from hfrun.hub.discussions.discussions import Discussion, Discussions
 from hfrun.hub.refusals import (
     BadRequestError,
     DiscussionNotFoundError,
     ForbiddenError,
     RefusalError,
 )
-from hfrun.hub.repository import Repository
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.transport.messages import read_json, segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _PAGE = 50
 _MAX_PAGE_DIGITS = 9

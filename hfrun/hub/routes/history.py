@@ -6,15 +6,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.copying import duplicate, lend_large_files
-from hfrun.hub.messages import endpoint, read_json, segment
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.names import RepoId, checked_repo_id, is_sha256
 from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
-from hfrun.hub.repository import Repository
-from hfrun.hub.rewriting import delete_large_files, squash
-from hfrun.hub.storage import LargeFile, storage
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.copying import duplicate, lend_large_files
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.rewriting import delete_large_files, squash
+from hfrun.hub.store.storage import LargeFile, storage
+from hfrun.hub.transport.messages import endpoint, read_json, segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _MAX_FILES = 1000  # in one request, and on one page
 _KINDS = {"model": "models", "dataset": "datasets", "space": "spaces"}

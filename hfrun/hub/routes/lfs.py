@@ -12,19 +12,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller, Hub
-from hfrun.hub.messages import endpoint, read_json
+from hfrun.hub.accounts.access import Caller, Hub
 from hfrun.hub.names import RepoId, is_sha256
-from hfrun.hub.parts import PartialUpload, new_upload, part_sizes
-from hfrun.hub.receiving import receive_into
 from hfrun.hub.refusals import (
     BadRequestError,
     ConflictError,
     ObjectMissingError,
     TooLargeError,
 )
-from hfrun.hub.repository import Repository
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.transport.messages import endpoint, read_json
+from hfrun.hub.transport.parts import PartialUpload, new_upload, part_sizes
+from hfrun.hub.transport.receiving import receive_into
+from hfrun.hub.transport.threads import run_in_threadpool
 
 MAX_OBJECTS = 1000  # huggingface_hub asks about 256 at a time
 _MEDIA_TYPE = "application/vnd.git-lfs+json"

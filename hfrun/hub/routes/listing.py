@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.description import (
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.descriptions.description import (
     PROPERTIES,
     RUNTIME,
     full_description,
@@ -28,9 +28,16 @@ from hfrun.hub.description import (
     sibling,
     summary,
 )
-from hfrun.hub.finding import SORTS, Found, Wanted, described, found, page, parameters_between
-from hfrun.hub.messages import segment
-from hfrun.hub.model_files import sharded_headers
+from hfrun.hub.descriptions.finding import (
+    SORTS,
+    Found,
+    Wanted,
+    described,
+    found,
+    page,
+    parameters_between,
+)
+from hfrun.hub.descriptions.model_files import sharded_headers
 from hfrun.hub.names import KINDS
 from hfrun.hub.refusals import (
     BadRequestError,
@@ -38,8 +45,9 @@ from hfrun.hub.refusals import (
     RepoNotFoundError,
     TokenNeededError,
 )
-from hfrun.hub.repository import DEFAULT_BRANCH, Repository
-from hfrun.hub.storage import storage
+from hfrun.hub.store.repository import DEFAULT_BRANCH, Repository
+from hfrun.hub.store.storage import storage
+from hfrun.hub.transport.messages import segment
 
 _MAX_PAGE = 1000
 _MAX_FULL_PAGE = 100  # with all files of each

@@ -7,17 +7,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.commit_lines import field_of
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.environment import takes_plain_lfs
-from hfrun.hub.messages import read_json, segment
 from hfrun.hub.names import checked_path
-from hfrun.hub.path_rules import RULES_MAX_BYTES, PathRules
 from hfrun.hub.refusals import BadRequestError, TooLargeError
-from hfrun.hub.repository import Repository
-from hfrun.hub.threads import run_in_threadpool
-from hfrun.hub.tree import Entry
-from hfrun.hub.upload_mode import is_large, rules_of, travels_in_commit
+from hfrun.hub.store.path_rules import RULES_MAX_BYTES, PathRules
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry
+from hfrun.hub.store.upload_mode import is_large, rules_of, travels_in_commit
+from hfrun.hub.transport.commit_lines import field_of
+from hfrun.hub.transport.messages import read_json, segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 MAX_FILES = 1000  # huggingface_hub asks about 256 at a time
 

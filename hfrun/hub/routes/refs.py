@@ -6,11 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.messages import read_json, segment
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.refusals import BadRequestError
-from hfrun.hub.repository import DEFAULT_BRANCH
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.repository import DEFAULT_BRANCH
+from hfrun.hub.transport.messages import read_json, segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 
 def refs(request: Request) -> Response:

@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.gating import MODES
-from hfrun.hub.messages import endpoint, read_json
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.accounts.gating import MODES
 from hfrun.hub.names import RepoId, checked_repo_id
 from hfrun.hub.refusals import AlreadyExistsError, BadRequestError, RepoNotFoundError
-from hfrun.hub.repository import Repository
-from hfrun.hub.threads import run_in_threadpool
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.transport.messages import endpoint, read_json
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _KINDS = {None: "models", "model": "models", "dataset": "datasets", "space": "spaces"}
 _SDKS = ("gradio", "streamlit", "docker", "static")

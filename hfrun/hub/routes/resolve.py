@@ -11,11 +11,11 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hfrun.hub.access import Caller
-from hfrun.hub.commit import Commit
-from hfrun.hub.messages import error, segment
+from hfrun.hub.accounts.access import Caller
 from hfrun.hub.refusals import EntryNotFoundError
-from hfrun.hub.tree import Entry
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.tree import Entry
+from hfrun.hub.transport.messages import error, segment
 
 # Shown by a browser; anything else is downloaded, so that no stored page runs as ours.
 _TEXT_SUFFIXES = (".md", ".txt", ".json", ".jsonl", ".yaml", ".yml", ".py", ".csv")

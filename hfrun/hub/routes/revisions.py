@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Caller
-from hfrun.hub.commit import Commit
-from hfrun.hub.messages import read_body, segment
+from hfrun.hub.accounts.access import Caller
+from hfrun.hub.descriptions.plain_json import plain_object
 from hfrun.hub.names import is_sha1
-from hfrun.hub.path_history import history_of_paths
-from hfrun.hub.plain_json import plain_object
 from hfrun.hub.refusals import BadRequestError, EntryNotFoundError, RevisionNotFoundError
-from hfrun.hub.threads import run_in_threadpool
-from hfrun.hub.tree import Entry, Tree, folder_ids, lfs_pointer
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.path_history import history_of_paths
+from hfrun.hub.store.tree import Entry, Tree, folder_ids, lfs_pointer
+from hfrun.hub.transport.messages import read_body, segment
+from hfrun.hub.transport.threads import run_in_threadpool
 
 _COMMITS_PAGE = 100
 _COMMITS_MAX_PAGE = 1000

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from hfrun.hub.access import Hub
-from hfrun.hub.messages import error
+from hfrun.hub.accounts.access import Hub
+from hfrun.hub.transport.messages import error
 
 _ADVICE = "/this-hub-has-no-xet-storage/"
 _MB = 1_000_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import StaleParentError
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
 
 
 def commit_all(root: Path, worker: str, n: int) -> None:

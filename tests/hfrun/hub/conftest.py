@@ -16,8 +16,8 @@ prepare_client()  # before any test imports huggingface_hub
 
 from huggingface_hub import HfApi  # noqa: E402
 
+from hfrun.hub.accounts.tokens import Accounts, create_token  # noqa: E402
 from hfrun.hub.serve import running_hub  # noqa: E402
-from hfrun.hub.tokens import Accounts, create_token  # noqa: E402
 
 _NUMBERS = count()
 _HERE = Path(__file__).parent

@@ -8,10 +8,10 @@ a line on its standard input, and says "ready" before.
 import sys
 from pathlib import Path
 
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import ConflictError
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
 
 
 def discuss(root: Path, worker: str, n: int) -> list[int]:

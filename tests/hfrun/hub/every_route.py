@@ -14,11 +14,11 @@ from urllib.parse import urlencode
 
 from starlette.routing import Route
 
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.names import RepoId
 from hfrun.hub.server import create_app
-from hfrun.hub.store import HubStore
-from hfrun.hub.tree import Put, lfs_entry, regular_entry
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.tree import Put, lfs_entry, regular_entry
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 SINGULAR = {"models": "model", "datasets": "dataset", "spaces": "space"}

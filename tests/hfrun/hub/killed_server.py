@@ -21,12 +21,12 @@ prepare_client()
 
 from huggingface_hub import CommitOperationAdd, HfApi  # noqa: E402
 
+from hfrun.hub.accounts.tokens import create_token  # noqa: E402
 from hfrun.hub.maintenance.check import check  # noqa: E402
 from hfrun.hub.maintenance.findings import DAMAGE  # noqa: E402
 from hfrun.hub.names import RepoId  # noqa: E402
-from hfrun.hub.repository import Repository  # noqa: E402
-from hfrun.hub.store import HubStore, open_root  # noqa: E402
-from hfrun.hub.tokens import create_token  # noqa: E402
+from hfrun.hub.store.hub_store import HubStore, open_root  # noqa: E402
+from hfrun.hub.store.repository import Repository  # noqa: E402
 from lob_backtest.progress import progress  # noqa: E402
 
 SHARED = "alice/shared"

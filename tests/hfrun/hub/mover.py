@@ -9,8 +9,8 @@ from pathlib import Path
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import AlreadyExistsError, RepoNotFoundError
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
 
 
 def model(name: str) -> RepoId:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
+from hfrun.hub.accounts.sessions import COOKIE, Sessions
+from hfrun.hub.accounts.signing import Secret
+from hfrun.hub.accounts.tokens import Accounts, create_token
 from hfrun.hub.serve import running_hub
-from hfrun.hub.sessions import COOKIE, Sessions
-from hfrun.hub.signing import Secret
-from hfrun.hub.tokens import Accounts, create_token
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, MARKER, SECRET, SINGULAR, Sent, every_request, make
 

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from hfrun.errors import HubError
+from hfrun.hub.accounts.tokens import Accounts, create_token
 from hfrun.hub.commands import add_parser
 from hfrun.hub.names import RepoId
 from hfrun.hub.options import ServerOptions
 from hfrun.hub.serve import running_hub, serve
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import Accounts, create_token
+from hfrun.hub.store.hub_store import HubStore
 
 
 def run(*arguments: str) -> int:
@@ -133,7 +133,7 @@ def test_a_token_that_is_over_is_unknown_everywhere(
     assert listed.label == "night run"
     known = accounts.who(token)
     assert known == accounts.with_id(listed.id) == listed
-    monkeypatch.setattr("hfrun.hub.tokens.utc_now", lambda: listed.expires_at)
+    monkeypatch.setattr("hfrun.hub.accounts.tokens.utc_now", lambda: listed.expires_at)
     assert accounts.who(token) is accounts.with_id(listed.id) is None
     assert accounts.tokens() == [listed]  # shown until it is revoked
     with pytest.raises(HubError, match="which others can reach, and a hub without tokens"):
@@ -168,7 +168,7 @@ def test_the_day_of_a_tokens_last_use_costs_one_touch_a_day(
     assert accounts.who(token) is not None
     assert accounts.last_used(listed.id) == "1970-01-01"  # this process has noted today's use
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    monkeypatch.setattr("hfrun.hub.tokens.utc_now", lambda: tomorrow)
+    monkeypatch.setattr("hfrun.hub.accounts.tokens.utc_now", lambda: tomorrow)
     assert accounts.who(token) is not None
     assert accounts.last_used(listed.id) == datetime.now(UTC).date().isoformat()
     shutil.rmtree(root / "used")
@@ -369,7 +369,7 @@ def test_user_errors_are_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 def test_the_hubs_commands_need_neither_torch_nor_transformers() -> None:
     code = (
-        "import sys, hfrun.hub.commands, hfrun.hub.client, hfrun.hub.card; "
+        "import sys, hfrun.hub.commands, hfrun.hub.client, hfrun.hub.card.model_card; "
         "print({'torch', 'transformers', 'huggingface_hub', 'starlette', 'uvicorn'} "
         "& set(sys.modules))"
     )

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from hfrun.hub.card import model_card
-from hfrun.hub.card_metadata import front_matter
-from hfrun.hub.markdown import escaped, number, yaml_block
-from hfrun.hub.metadata import card_metadata
+from hfrun.hub.card.card_metadata import front_matter
+from hfrun.hub.card.markdown import escaped, number, yaml_block
+from hfrun.hub.card.model_card import model_card
+from hfrun.hub.descriptions.metadata import card_metadata
 
 RUN: dict[str, Any] = {
     "name": "btc-10",

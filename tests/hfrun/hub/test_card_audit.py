@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from hfrun.hub.card import model_card
-from hfrun.hub.card_audit import audit_section
+from hfrun.hub.card.card_audit import audit_section
+from hfrun.hub.card.model_card import model_card
 
 
 def audit(*findings: dict[str, Any], **accepted: int) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from huggingface_hub import ModelCard
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from hfrun.hub.card import model_card
-from hfrun.hub.card_metadata import front_matter
+from hfrun.hub.card.card_metadata import front_matter
+from hfrun.hub.card.model_card import model_card
 from hfrun.models.configuration_llama_classifier import LlamaClassifierConfig
 from hfrun.models.llama_classifier import LlamaClassifier
 from tests.hfrun.evaluation.text_cases import NAMES, judged

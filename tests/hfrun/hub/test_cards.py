@@ -11,8 +11,8 @@ from huggingface_hub.hf_api import ModelInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfrun.hub.card_checks import problems, without_wrong_types
-from hfrun.hub.metadata import card_metadata, tags
+from hfrun.hub.descriptions.card_checks import problems, without_wrong_types
+from hfrun.hub.descriptions.metadata import card_metadata, tags
 from tests.hfrun.hub.conftest import HubUnderTest
 
 

@@ -19,7 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from hfrun.hub.tokens import create_token
+from hfrun.hub.accounts.tokens import create_token
 from tests.hfrun.hub.conftest import HubUnderTest
 
 
@@ -119,7 +119,7 @@ def test_history_lists_title_message_author_and_parents_newest_first(
 
 def test_long_histories_come_in_pages(hub: HubUnderTest, repo: str) -> None:
     from hfrun.hub.names import RepoId
-    from hfrun.hub.store import HubStore
+    from hfrun.hub.store.hub_store import HubStore
 
     namespace, name = repo.split("/")
     repository = HubStore(hub.root).open(RepoId(kind="models", namespace=namespace, name=name))

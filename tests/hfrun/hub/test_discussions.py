@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfrun.hub import discussion_files, repository
-from hfrun.hub.diff_text import MAX_CHARACTERS, diff_text
-from hfrun.hub.discussion import Discussion, Edit, Event, decoded_discussion
-from hfrun.hub.discussion_files import MAX_EVENTS
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.discussions import discussion_files
+from hfrun.hub.discussions.diff_text import MAX_CHARACTERS, diff_text
+from hfrun.hub.discussions.discussion import Discussion, Edit, Event, decoded_discussion
+from hfrun.hub.discussions.discussion_files import MAX_EVENTS
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.names import RepoId
-from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import (
     BadRequestError,
     ConflictError,
@@ -28,10 +27,12 @@ from hfrun.hub.refusals import (
     ForbiddenError,
     RevisionNotFoundError,
 )
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.three_way import file_changes, merged
-from hfrun.hub.tree import Delete, Entry, Put, lfs_entry, regular_entry
+from hfrun.hub.store import repository
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.three_way import file_changes, merged
+from hfrun.hub.store.tree import Delete, Entry, Put, lfs_entry, regular_entry
 from tests.hfrun.hub import discusser
 
 MODEL = RepoId(kind="models", namespace="alice", name="m")

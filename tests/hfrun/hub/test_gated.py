@@ -12,13 +12,13 @@ import pytest
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 
-from hfrun.hub.gating import Gate
+from hfrun.hub.accounts.gating import Gate
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import AccessRequestNotFoundError, BadRequestError
 from hfrun.hub.refusals import GatedRepoError as Refused
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tokens import create_token
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.repository import Repository
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, SECRET, SINGULAR, every_request, make
 

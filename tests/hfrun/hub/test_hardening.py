@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hfrun.hub.disk import exclusive
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.serve import running_hub
-from hfrun.hub.slow_clients import HEAD_MAX_BYTES, MOST_IN_ADVANCE
-from hfrun.hub.threads import THREADS
-from hfrun.hub.tokens import create_token
+from hfrun.hub.store.disk import exclusive
+from hfrun.hub.transport.slow_clients import HEAD_MAX_BYTES, MOST_IN_ADVANCE
+from hfrun.hub.transport.threads import THREADS
 from tests.hfrun.hub.conftest import HubUnderTest
 
 PATIENCE = 0.3

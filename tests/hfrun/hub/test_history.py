@@ -14,9 +14,9 @@ from huggingface_hub.errors import (
 )
 
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.rewriting import delete_large_files
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.rewriting import delete_large_files
 from tests.hfrun.hub.conftest import HubUnderTest
 
 

@@ -15,14 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from hfrun.hub import model_files
-from hfrun.hub.description import PROPERTIES
-from hfrun.hub.finding import parameters_between
+from hfrun.hub.descriptions import model_files
+from hfrun.hub.descriptions.description import PROPERTIES
+from hfrun.hub.descriptions.finding import parameters_between
+from hfrun.hub.descriptions.weights import header, parameters
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import BadRequestError as Refused
-from hfrun.hub.store import HubStore
-from hfrun.hub.tree import Put, lfs_entry, regular_entry
-from hfrun.hub.weights import header, parameters
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.tree import Put, lfs_entry, regular_entry
 from tests.hfrun.hub.conftest import HubUnderTest
 
 

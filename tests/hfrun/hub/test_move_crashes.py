@@ -9,7 +9,7 @@ import pytest
 
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.refusals import RepoNotFoundError
-from hfrun.hub.store import HubStore, open_root
+from hfrun.hub.store.hub_store import HubStore, open_root
 from tests.hfrun.hub.mover import create, leads_to, model, place_of
 
 

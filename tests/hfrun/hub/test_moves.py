@@ -13,11 +13,11 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
+from hfrun.hub.accounts.tokens import Accounts
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.names import RepoId
 from hfrun.hub.refusals import AlreadyExistsError, RepoNotFoundError
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tokens import Accounts
+from hfrun.hub.store.hub_store import HubStore, open_root
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.every_route import CONTENT, SECRET, SINGULAR, Sent, every_request, make
 from tests.hfrun.hub.mover import create, leads_to, model, place_of

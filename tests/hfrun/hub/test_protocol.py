@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
+from hfrun.hub.accounts.signing import Secret, UploadSigner
 from hfrun.hub.names import RepoId
-from hfrun.hub.objects import ObjectStore
-from hfrun.hub.signing import Secret, UploadSigner
-from hfrun.hub.tree import lfs_pointer
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.store.tree import lfs_pointer
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 CONTENT = b"weights of a model"

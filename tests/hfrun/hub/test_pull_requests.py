@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfrun.hub.tokens import create_token
+from hfrun.hub.accounts.tokens import create_token
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 

@@ -14,8 +14,8 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hfrun.hub.accounts.tokens import Accounts, create_token
 from hfrun.hub.server import create_app
-from hfrun.hub.tokens import Accounts, create_token
 from tests.hfrun.hub.raw_requests import Asked, patterns_of, requests
 
 OUTSIDE, PRIVATE, GATED = b"marker-outside-7f3a", b"marker-private-91bc", b"marker-gated-55d0"

@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfrun.errors import HubError
-from hfrun.hub import disk, repository
-from hfrun.hub.commit import new_commit
 from hfrun.hub.names import RepoId, checked_path, is_ref_name
-from hfrun.hub.objects import ObjectStore
 from hfrun.hub.refusals import BadPathError, RepoNotFoundError, StaleParentError, TooLargeError
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tree import Delete, Put, changed, folder_ids, lfs_entry, regular_entry
+from hfrun.hub.store import disk, repository
+from hfrun.hub.store.commit import new_commit
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Delete, Put, changed, folder_ids, lfs_entry, regular_entry
 from tests.hfrun.hub import committer
 
 ROLES = ("AUTHOR", "COMMITTER")
@@ -264,9 +264,9 @@ def test_a_deleted_folder_takes_exactly_the_files_below_it(changes: list[tuple[s
 def test_a_tree_has_bounds_however_few_files_it_takes_to_reach_them(
     monkeypatch: pytest.MonkeyPatch, model: Repository
 ) -> None:
-    monkeypatch.setattr("hfrun.hub.tree.MAX_FOLDERS", 100)
-    monkeypatch.setattr("hfrun.hub.tree.MAX_FILES", 10)
-    monkeypatch.setattr("hfrun.hub.tree.MAX_CHARACTERS", 5_000)
+    monkeypatch.setattr("hfrun.hub.store.tree.MAX_FOLDERS", 100)
+    monkeypatch.setattr("hfrun.hub.store.tree.MAX_FILES", 10)
+    monkeypatch.setattr("hfrun.hub.store.tree.MAX_CHARACTERS", 5_000)
     deep = ["/".join([name] * 60) for name in ("a", "b")]
     long = [name * 250 + "/" + name * 250 + "/c" for name in "abcdefg"]
     for paths in (deep, [str(i) for i in range(11)], long):

@@ -13,12 +13,12 @@ from huggingface_hub.errors import BadRequestError, EntryNotFoundError, HfHubHTT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfrun.hub.commit import Commit
 from hfrun.hub.names import RepoId
-from hfrun.hub.path_history import history_of_paths
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
-from hfrun.hub.tree import Delete, Put, folders, lfs_entry, regular_entry
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.path_history import history_of_paths
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Delete, Put, folders, lfs_entry, regular_entry
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 

@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 
-from hfrun.hub.objects import ObjectStore
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.options import ServerOptions
-from hfrun.hub.parts import part_sizes
-from hfrun.hub.receiving import receive_into
 from hfrun.hub.server import create_app
-from hfrun.hub.tokens import create_token
+from hfrun.hub.store.objects import ObjectStore
+from hfrun.hub.transport.parts import part_sizes
+from hfrun.hub.transport.receiving import receive_into
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 

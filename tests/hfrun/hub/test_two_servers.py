@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.names import RepoId
 from hfrun.hub.serve import running_hub
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import create_token
+from hfrun.hub.store.hub_store import HubStore
 
 
 def commit_on_heads(endpoint: str, token: str, worker: str, commits: int) -> tuple[list[str], int]:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from huggingface_hub import CommitOperationAdd, CommitOperationCopy, constants
 
-from hfrun.hub.path_rules import PathRules
 from hfrun.hub.refusals import BadRequestError
-from hfrun.hub.tree import git_id
-from hfrun.hub.upload_mode import (
+from hfrun.hub.store.path_rules import PathRules
+from hfrun.hub.store.tree import git_id
+from hfrun.hub.store.upload_mode import (
     GITATTRIBUTES,
     REGULAR_MAX_BYTES,
     is_large,

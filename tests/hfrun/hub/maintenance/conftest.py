@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from hfrun.hub.commit import Commit
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import create_token
-from hfrun.hub.tree import Delete, Put, lfs_entry, regular_entry
+from hfrun.hub.store.commit import Commit
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Delete, Put, lfs_entry, regular_entry
 
 MODEL = RepoId(kind="models", namespace="Alice", name="M")
 WEIGHTS = b"\x00weights" * 1000

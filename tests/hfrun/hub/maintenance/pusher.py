@@ -7,7 +7,7 @@ Two of three contents were used before, so that their objects may be about to go
 import sys
 from pathlib import Path
 
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
 from tests.hfrun.hub.maintenance.conftest import MODEL, commit, large, small
 
 

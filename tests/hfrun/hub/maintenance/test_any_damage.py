@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from hfrun.errors import HubError
-from hfrun.hub import repository as repository_module
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.repair import repair
 from hfrun.hub.names import RepoId
-from hfrun.hub.store import HubStore
+from hfrun.hub.store import repository as repository_module
+from hfrun.hub.store.hub_store import HubStore
 from tests.hfrun.hub.maintenance.conftest import build, small
 
 _OWN_RULES = ("hub.json", "locks", "quarantine")  # the marker of a hub is not mended

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hfrun.hub.discussions import Discussions
-from hfrun.hub.gating import Gate
+from hfrun.hub.accounts.gating import Gate
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.findings import Report
 from hfrun.hub.maintenance.gc import collect

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hfrun.errors import HubError
-from hfrun.hub import repository as repository_module
+from hfrun.hub.accounts.tokens import Accounts
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.findings import Report
 from hfrun.hub.maintenance.repair import repair
-from hfrun.hub.tokens import Accounts
+from hfrun.hub.store import repository as repository_module
 from tests.hfrun.hub.maintenance.conftest import MODEL, WEIGHTS, Sample, commit, small
 
 REPO = "repositories/models/alice/m"
@@ -358,7 +358,7 @@ def test_a_folder_that_is_no_hub_is_refused(tmp_path: Path) -> None:
 
 
 def test_accounts_and_secret_of_a_hub_in_use_are_sound(sample: Sample) -> None:
-    from hfrun.hub.signing import Secret
+    from hfrun.hub.accounts.signing import Secret
 
     Secret(sample.root)
     Accounts(sample.root).create_organisation("desk", members=["alice"])

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from hfrun.hub.accounts.tokens import create_token
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.repair import repair
 from hfrun.hub.names import RepoId
 from hfrun.hub.serve import running_hub
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import create_token
+from hfrun.hub.store.hub_store import HubStore
 from tests.hfrun.hub.maintenance import pusher
 from tests.hfrun.hub.maintenance.conftest import MODEL, WEIGHTS, Sample
 

@@ -11,8 +11,8 @@ import pytest
 from hfrun.errors import HubError
 from hfrun.hub.maintenance import git as git_module
 from hfrun.hub.maintenance.export import chosen, empty_folder, export
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import lfs_pointer
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import lfs_pointer
 from tests.hfrun.hub.maintenance.conftest import WEIGHTS, Sample, commit, large, small
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -15,7 +15,7 @@ from hfrun.hub.maintenance import gc
 from hfrun.hub.maintenance.check import check
 from hfrun.hub.maintenance.gc import Swept, collect
 from hfrun.hub.maintenance.repair import repair
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
 from tests.hfrun.hub.maintenance import pusher
 from tests.hfrun.hub.maintenance.conftest import MODEL, Sample, build, commit, large, small
 

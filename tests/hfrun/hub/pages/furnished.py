@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.accounts.tokens import Accounts, create_token
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import Accounts, create_token
-from hfrun.hub.tree import Delete, Put, lfs_entry, regular_entry
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Delete, Put, lfs_entry, regular_entry
 from tests.hfrun.hub.conftest import Answer, HubUnderTest
 
 HIDDEN = "weights that only some may see"

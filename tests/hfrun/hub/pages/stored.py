@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore, open_root
-from hfrun.hub.tree import Entry, lfs_entry
+from hfrun.hub.store.hub_store import HubStore, open_root
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry, lfs_entry
 
 
 def new_repository(root: Path) -> Repository:

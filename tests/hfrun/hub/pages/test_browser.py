@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hfrun.hub.discussions import Discussions
+from hfrun.hub.discussions.discussions import Discussions
 from hfrun.hub.names import RepoId
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.pages.furnished import commit, made, pull_request
 from tests.lob_backtest.test_report_browser import CONTRASTS, LEAST_CONTRAST, NAMES

@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import pytest
 
-from hfrun.hub.discussions import Discussions
-from hfrun.hub.gating import Gate
-from hfrun.hub.repository import Repository
-from hfrun.hub.sessions import COOKIE, LIFETIME_SECONDS, Sessions
-from hfrun.hub.signing import Secret
-from hfrun.hub.store import HubStore
-from hfrun.hub.tokens import Accounts, create_token
+from hfrun.hub.accounts.gating import Gate
+from hfrun.hub.accounts.sessions import COOKIE, LIFETIME_SECONDS, Sessions
+from hfrun.hub.accounts.signing import Secret
+from hfrun.hub.accounts.tokens import Accounts, create_token
+from hfrun.hub.discussions.discussions import Discussions
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.pages.furnished import (
     HIDDEN,
@@ -112,7 +112,7 @@ def test_a_session_ends_by_signing_out_by_time_and_with_its_token(
     Accounts(furnished.root).revoke(newest.id)
     assert browser.get("/alice/secret").status == 404
     sessions = Sessions(Secret(furnished.root))
-    monkeypatch.setattr("hfrun.hub.sessions.LIFETIME_SECONDS", -5)
+    monkeypatch.setattr("hfrun.hub.accounts.sessions.LIFETIME_SECONDS", -5)
     over = sessions.cookie(newest.id)
     for cookie in (over, over.replace(newest.id, "0" * 12), "", "a.b.c", "a.99999999999.", "."):
         assert sessions.token_id(cookie) is None, cookie

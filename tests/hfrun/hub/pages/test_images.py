@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hfrun.hub.pages.images import MAX_BYTES, MAX_PIXELS, ShownImage, shown_image
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import lfs_entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import lfs_entry
 from tests.hfrun.hub.pages.stored import new_repository, stored
 
 

@@ -17,9 +17,9 @@ from hfrun.hub.pages.facts import facts
 from hfrun.hub.pages.files import crumbs, folder_items
 from hfrun.hub.pages.loading import OWN_MODEL_TYPES, environment_lines, loading_lines
 from hfrun.hub.pages.rendering import STYLE_SHEET
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
-from hfrun.hub.tree import Entry, folders, regular_entry
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import Entry, folders, regular_entry
 from tests.hfrun.hub.pages.furnished import commit, made
 
 SOME = regular_entry(b"x", "0" * 64)

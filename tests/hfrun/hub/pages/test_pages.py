@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hfrun.hub.names import RepoId
 from hfrun.hub.pages.rendering import PAGE_POLICY
-from hfrun.hub.repository import Repository
-from hfrun.hub.store import HubStore
+from hfrun.hub.store.hub_store import HubStore
+from hfrun.hub.store.repository import Repository
 from tests.hfrun.hub.conftest import HubUnderTest
 from tests.hfrun.hub.pages.furnished import (
     HIDDEN,

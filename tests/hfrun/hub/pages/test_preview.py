@@ -20,8 +20,8 @@ from safetensors.numpy import save as save_safetensors
 
 from hfrun.hub.pages import preview_tables
 from hfrun.hub.pages.preview import Preview, preview
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import lfs_entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import lfs_entry
 from tests.hfrun.hub.pages.stored import new_repository, stored
 
 

@@ -18,8 +18,8 @@ from hfrun.hub.pages.verdict import (
     badge_svg,
     run_verdict,
 )
-from hfrun.hub.repository import Repository
-from hfrun.hub.tree import lfs_entry
+from hfrun.hub.store.repository import Repository
+from hfrun.hub.store.tree import lfs_entry
 from tests.hfrun.hub.pages.stored import new_repository, stored
 
 REPORT = {

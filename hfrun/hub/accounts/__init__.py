@@ -1,0 +1,1 @@
+"""Who may do what: users, organisations, tokens, sessions of browsers, gates, signed addresses."""

@@ -1,0 +1,1 @@
+"""The model card that goes with a pushed run, section by section."""

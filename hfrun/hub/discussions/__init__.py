@@ -1,0 +1,1 @@
+"""Discussions and pull requests: written down, opened, merged and closed, as text and as JSON."""

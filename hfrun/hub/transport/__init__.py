@@ -1,0 +1,1 @@
+"""Between wire and store: bodies within limits, answers in the clients' words, slow clients."""
