@@ -134,6 +134,7 @@ def test_a_finished_bench_fits_nothing_and_writes_the_same_page(
     assert own.page.read_text("utf-8") == before
 
 
+@pytest.mark.slow
 def test_an_interrupted_bench_leaves_a_page_and_ends_as_if_it_had_not_been(
     finished: Home, own: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +181,7 @@ def test_other_labels_or_another_book_make_every_cell_anew(own: Home) -> None:
     assert wanted(own) == {*BASELINES, "narrow", "wide"}
 
 
+@pytest.mark.slow
 def test_anew_makes_the_chosen_cells_again(own: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = counted(monkeypatch)
     own.run(anew=True, models=MODELS[:1], seeds=1)

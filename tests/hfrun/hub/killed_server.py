@@ -108,7 +108,7 @@ def kill_servers(
     try:
         for _ in progress(range(kills), label="kills"):
             server = _started(root, port)
-            time.sleep(moments.uniform(0.0, 1.2))
+            time.sleep(moments.uniform(0.0, 0.8))
             server.kill()
             server.communicate()
             at_each()

@@ -57,6 +57,7 @@ def pushed(hub: HubUnderTest, repo: str, tmp_path: Path) -> Any:
     return answers[0]
 
 
+@pytest.mark.slow  # a process of its own; in this one the page's code is tested elsewhere
 def test_the_page_answers_by_id_and_tag_from_the_hub(
     hub: HubUnderTest, repo: str, pushed: Any, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from tests.lob_backtest.test_report_browser import CONTRASTS, LEAST_CONTRAST, NA
 _BY_HAND = pytest.mark.slow  # the same pages once more
 LOOKS = (
     pytest.param(400, "light", id="phone-light"),
-    pytest.param(1280, "dark", id="desk-dark"),
+    pytest.param(1280, "dark", id="desk-dark", marks=_BY_HAND),
     pytest.param(400, "dark", id="phone-dark", marks=_BY_HAND),
     pytest.param(1280, "light", id="desk-light", marks=_BY_HAND),
 )
