@@ -64,6 +64,13 @@ def _add_serve_options(command: argparse.ArgumentParser) -> None:
         help="how long a client may stand still; default: %(default)g",
     )
     command.add_argument(
+        "--allowed-host",
+        action="append",
+        metavar="NAME",
+        help="answer to this name too, and to no other beside this machine's own; may be repeated "
+        "(default: on this machine its own names alone, elsewhere any)",
+    )
+    command.add_argument(
         "--access-log", type=Path, metavar="FILE", help="write a line for every request to it"
     )
 
@@ -81,6 +88,7 @@ def _serve(args: argparse.Namespace) -> int:
         regular_max_bytes=round(args.regular_max_mb * _MB),
         max_upload_bytes=round(args.max_upload_gb * _GB),
         patience_seconds=args.patience,
+        known_hosts=None if args.allowed_host is None else tuple(args.allowed_host),
         access_log=args.access_log,
     )
     serve(args.root, args.host, args.port, options)

@@ -21,6 +21,8 @@ class ServerOptions:
         part_bytes: of one part, or more where there would be more than a thousand.
         patience_seconds: how long a client may take for the head of a request, and stand still in
             its body or in taking an answer.
+        known_hosts: names by which the hub answers, beside this machine's own; None answers to
+            any. ``serve`` takes none of others where it listens on this machine alone.
         access_log: the file that every request gets a line in; None writes no log.
     """
 
@@ -30,6 +32,7 @@ class ServerOptions:
     multipart_above_bytes: int = 5_000_000_000  # as on the public hub
     part_bytes: int = 100_000_000
     patience_seconds: float = 30.0
+    known_hosts: tuple[str, ...] | None = None
     access_log: Path | None = None
 
 

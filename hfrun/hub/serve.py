@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ def serve(
             f"got host {host}, which others can reach, and a hub without tokens; make one first: "
             f"hfrun hub token create USER --root {root}"
         )
+    if _is_loopback(address) and options.known_hosts is None:
+        options = replace(options, known_hosts=())
     with _listening(family, address) as listener:
         config = uvicorn.Config(
             create_app(root, options),

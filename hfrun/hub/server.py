@@ -33,6 +33,7 @@ from hfrun.hub.routes import (
     xet,
 )
 from hfrun.hub.transport.access_log import AccessLog, prepared_log
+from hfrun.hub.transport.hosts import KnownHosts
 from hfrun.hub.transport.messages import (
     disconnected_answer,
     http_exception_answer,
@@ -135,6 +136,7 @@ def create_app(root: Path, options: ServerOptions = USUAL) -> Starlette:
         middleware=[
             Middleware(RequestId),
             Middleware(AccessLog, file=prepared_log(options.access_log)),
+            Middleware(KnownHosts, names=options.known_hosts),
             Middleware(SharedThreads),
             Middleware(RawPath),
         ],

@@ -86,7 +86,7 @@ def test_a_body_that_stands_still_is_cut_off_and_leaves_nothing(
     before = sorted((hub.root / "incoming").iterdir())
     with connected(hub) as connection:
         connection.sendall(
-            b"POST /api/models/alice/slow/commit/main HTTP/1.1\r\nHost: x\r\n"
+            b"POST /api/models/alice/slow/commit/main HTTP/1.1\r\nHost: localhost\r\n"
             b"Authorization: Bearer " + hub.alice.encode() + b"\r\nContent-Length: 1000\r\n\r\n"
         )
         assert drip(connection, b"x" * 900) == b""
@@ -101,7 +101,7 @@ def test_an_answer_that_nobody_takes_is_given_up(impatient: tuple[HubUnderTest, 
     hub.api().upload_file(path_or_fileobj=content, path_in_repo="a.txt", repo_id=repo)
     address = f"/{repo}/resolve/main/a.txt"
     with connected(hub) as connection:
-        connection.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(f"GET {address} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert row_of(log, address)["sent"] < len(content)  # the note of having given up
 
 
@@ -112,7 +112,8 @@ def test_who_is_slow_but_steady_is_served(impatient: tuple[HubUnderTest, Path]) 
     body = line + b" " * 50_000
     with connected(hub) as connection:
         connection.sendall(
-            f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: localhost\r\n"
+            "Connection: close\r\n"
             f"Authorization: Bearer {hub.alice}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         )
         for start in range(0, len(body), 4096):  # several times the patience altogether
@@ -128,8 +129,8 @@ def test_a_log_whose_folder_is_gone_spoils_no_answer_and_no_connection(
     hub, log = impatient
     away = log.parent.rename(log.parent.with_name("away"))
     try:
-        asked = b"GET /api/models HTTP/1.1\r\nHost: x\r\n\r\n" * 2
-        last = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        asked = b"GET /api/models HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2
+        last = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         assert answers(hub, asked + last) == [b"200", b"200", b"404"]
     finally:
         away.rename(log.parent)
@@ -141,8 +142,8 @@ def test_requests_in_advance_are_taken_up_to_a_bound(
     impatient: tuple[HubUnderTest, Path],
 ) -> None:
     hub, _ = impatient
-    few = [b"GET /static/hub.css HTTP/1.1\r\nHost: x\r\n\r\n"] * MOST_IN_ADVANCE
-    few.append(b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    few = [b"GET /static/hub.css HTTP/1.1\r\nHost: localhost\r\n\r\n"] * MOST_IN_ADVANCE
+    few.append(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answers(hub, b"".join(few)) == [b"200"] * MOST_IN_ADVANCE + [b"404"]
     assert answers(hub, few[0] * 5_000).count(b"200") <= MOST_IN_ADVANCE + 1
 
@@ -185,7 +186,7 @@ def test_fields_after_a_body_are_neither_kept_nor_believed(
     hub, _ = impatient
     before = peak_megabytes(hub)
     head = (
-        b"POST /api/validate-yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        b"POST /api/validate-yaml HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nf\r\n"
         b'{"content":"a"}\r\n0\r\n'
     )
@@ -216,7 +217,7 @@ def test_json_that_would_unfold_is_refused_before_it_does(
 def test_bodies_that_are_not_whole_wait_on_the_disk(impatient: tuple[HubUnderTest, Path]) -> None:
     hub, _ = impatient
     before = peak_megabytes(hub)
-    head = b"POST /api/validate-yaml HTTP/1.1\r\nHost: x\r\nContent-Length: 9000001\r\n\r\n"
+    head = b"POST /api/validate-yaml HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000001\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(12):
             connection = stack.enter_context(connected(hub))
@@ -232,7 +233,7 @@ def test_many_who_take_a_file_slowly_take_little_memory(
     repo = hub.api().create_repo("alice/much", exist_ok=True).repo_id
     content = bytes(range(256)) * 16_000
     hub.api().upload_file(path_or_fileobj=content, path_in_repo="a.txt", repo_id=repo)
-    asked = f"GET /{repo}/resolve/main/a.txt HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    asked = f"GET /{repo}/resolve/main/a.txt HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     before = peak_megabytes(hub)
     with ExitStack() as stack:
         for _ in range(100):
@@ -259,7 +260,7 @@ def test_who_waits_for_a_repository_keeps_nobody_else_waiting(
     repo = hub.api().create_repo("alice/waited-for", exist_ok=True).repo_id
     body = json.dumps({"key": "header", "value": {"summary": "waited"}}).encode()
     commit = (
-        f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         f"Authorization: Bearer {hub.alice}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     )
     with ExitStack() as stack, exclusive(hub.root / "locks" / "models" / f"{repo}.lock"):
@@ -301,3 +302,29 @@ def test_the_log_tells_who_asked_for_what_and_holds_no_secret(
     assert secret not in text
     assert "signature" not in text
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_hub_of_this_machine_answers_to_no_name_that_others_can_give_it(
+    tmp_path: Path, hub: HubUnderTest
+) -> None:
+    def status(of: str, host: str) -> int:
+        headers = {"Host": host}
+        target = HubUnderTest(endpoint=of, root=tmp_path, alice="", alice_reads="", bob="")
+        return target.request("GET", "/api/models", headers=headers).status
+
+    own = ("localhost", "LOCALHOST:80", "127.0.0.1:9", "127.9.9.9", "[::1]:8765")
+    others = (
+        "evil.example",
+        "evil.example:8765",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "[::2]",
+        "",
+    )
+    assert [status(hub.endpoint, host) for host in own] == [200] * len(own)
+    assert [status(hub.endpoint, host) for host in others] == [421] * len(others)
+    with running_hub(tmp_path / "named", arguments=("--allowed-host", "Hub.lan")) as named:
+        assert [status(named.endpoint, host) for host in ("hub.LAN:1", "evil.example")] == [
+            200,
+            421,
+        ]

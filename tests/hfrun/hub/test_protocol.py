@@ -218,9 +218,9 @@ def test_messages_cannot_forge_headers(hub: HubUnderTest, repo: str) -> None:
         "/api/repos/create",
         body={"name": repo.split("/")[1]},
         token=hub.alice,
-        headers={"Host": "my-hub:99"},
+        headers={"Host": "localhost:99"},
     )
-    assert (host.status, host.json()["url"]) == (409, f"http://my-hub:99/{repo}")
+    assert (host.status, host.json()["url"]) == (409, f"http://localhost:99/{repo}")
 
 
 def test_titles_that_no_answer_could_carry_are_mended(hub: HubUnderTest, repo: str) -> None:
@@ -304,7 +304,9 @@ def test_a_client_that_goes_away_leaves_nothing_behind(hub: HubUnderTest, repo: 
     address = upload_address(hub, repo, content)
     host, port = hub.endpoint.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
-        head = f"PUT {address} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n"
+        head = (
+            f"PUT {address} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
         connection.sendall(head.encode() + content[:2_000_000])
     incoming = ObjectStore(hub.root).incoming
     deadline = time.monotonic() + 20
