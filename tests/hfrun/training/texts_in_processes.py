@@ -5,6 +5,7 @@ python -m torch.distributed.run --nproc_per_node 2 texts_in_processes.py OUT    
 The whole run, as ``hfrun train`` makes it, over the texts in OUT/home.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -31,4 +32,8 @@ def main(out: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    code = main(Path(sys.argv[1]))
+    # As in train_in_processes.py: what is tested is over, and the end may abort.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
